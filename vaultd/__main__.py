@@ -1,0 +1,5 @@
+"""`python -m vaultd`."""
+
+from vaultd.cli.main import main
+
+main()

@@ -1,0 +1,42 @@
+"""How the command line talks: results to standard output, remarks and errors to standard error.
+
+With `--json` exactly one JSON document goes to standard output, with the keys that
+`docs/operations.md` lists; progress is shown on a terminal only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import click
+
+
+def emit_json(document: Mapping[str, object]) -> None:
+    """Print one JSON document."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+
+
+def line(mark: str, text: str, *, ok: bool = True) -> None:
+    """Print one line with a mark in front, green or red on a terminal."""
+    click.echo(f"{click.style(mark, fg='green' if ok else 'red')} {text}")
+
+
+def remark(text: str) -> None:
+    """Print a remark on standard error."""
+    click.echo(f"vaultd: {text}", err=True)
+
+
+def size(count: int) -> str:
+    """Return a byte count for people: `3.4 MiB`."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            return f"{int(value)} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `1 archive`, `2 archives`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -1,0 +1,238 @@
+"""`archives`, `verify`, `restore`: need a kit and a place, nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from vaultd.backends.place import open_place
+from vaultd.cli.kit_option import read_kit
+from vaultd.cli.output import emit_json, line, plural, remark, size
+from vaultd.errors import DamageError, UsageError, WrongKeyError
+from vaultd.keys import Kit, Secrets, fingerprint, parse_pod_key
+from vaultd.restore.diaspora_archive import write_diaspora
+from vaultd.restore.escrow import secrets_for
+from vaultd.restore.html import write_html
+from vaultd.restore.records_out import write_records
+from vaultd.restore.snapshot import Snapshot, Vault, open_with_kit
+from vaultd.restore.verify import verify_place, verify_records
+from vaultd.vault.place import Place
+
+KIT = click.option(
+    "--kit", "kit_source", required=True, metavar="KIT", help="Kit file, or - to type the words."
+)
+PLACE = click.option("--from", "place_url", required=True, metavar="PLACE", help="file:///…")
+CONFIG = click.option("--config", "config_path", type=click.Path(path_type=Path), hidden=True)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+ACCOUNT = click.option("--account", metavar="USER", help="With the podmin's recovery kit: whose.")
+POD_KEY = click.option(
+    "--pod-key", multiple=True, metavar="pod1…", help="Trust this pod key too (the pod got a new one)."
+)
+
+
+def _open(place: Place, kit: Kit, account: str | None, pod_keys: tuple[str, ...]) -> Vault:
+    secrets = Secrets.from_secret(kit.secret)
+    pods = [parse_pod_key(text) for text in (*kit.pod_keys, *pod_keys)]
+    try:
+        return open_with_kit(place, secrets, pods)
+    except WrongKeyError as error:
+        if "no vault of this kit" not in error.message:
+            raise
+        return open_with_kit(place, secrets_for(place, secrets, account), pods)
+
+
+@click.command()
+@KIT
+@PLACE
+@ACCOUNT
+@POD_KEY
+@CONFIG
+@AS_JSON
+def archives(
+    kit_source: str,
+    place_url: str,
+    account: str | None,
+    pod_key: tuple[str, ...],
+    config_path: Path | None,
+    as_json: bool,
+) -> int:
+    """List the points in time that a kit can restore."""
+    vault = _open(open_place(place_url), read_kit(kit_source), account, pod_key)
+    bad: dict[str, list[str]] = {}
+    for problem in vault.problems:
+        bad.setdefault(problem.object, []).append(problem.code)
+    points = [
+        {
+            "sequence": point.entry.sequence,
+            "time": point.manifest.time,
+            "account": point.manifest.account,
+            "counts": point.manifest.counts,
+            "changes": {k: list(v) for k, v in point.manifest.changes.items()},
+            "archives": len(point.manifest.archives) + 1,
+            "size": point.entry.size,
+            "name": point.entry.name,
+            "chain": ",".join(bad.get(point.entry.name, [])) or "ok",
+        }
+        for point in vault.points
+    ]
+    if as_json:
+        emit_json(
+            {
+                "vault": vault.listing.vault_id,
+                "pod_keys": [fingerprint(pod) for pod in sorted(vault.pods)],
+                "archives": points,
+                "problems": [_problem(p.code, p.object, p.sentence) for p in vault.problems],
+            }
+        )
+    else:
+        for point in vault.points:
+            counts = point.manifest.counts
+            changed = sum(sum(c) for c in point.manifest.changes.values())
+            main = ", ".join(
+                plural(counts[k], k.replace("_", " "))
+                for k in ("post", "photo", "contact", "message")
+                if counts.get(k)
+            )
+            state = ",".join(bad.get(point.entry.name, [])) or "ok"
+            line(
+                "●",
+                f"{point.entry.sequence:>5}  {point.manifest.time}  {size(point.entry.size):>10}  "
+                f"{plural(changed, 'change'):>15}  {state:<6}  {main}",
+                ok=state == "ok",
+            )
+        for problem in vault.problems:
+            remark(problem.sentence)
+    return DamageError.exit_code if vault.problems else 0
+
+
+def _problem(code: str, name: str, sentence: str) -> dict[str, object]:
+    return {"code": code, "object": name, "sentence": sentence}
+
+
+@click.command()
+@click.option("--kit", "kit_source", metavar="KIT", help="Decrypt and check every record too.")
+@PLACE
+@ACCOUNT
+@POD_KEY
+@CONFIG
+@AS_JSON
+def verify(
+    kit_source: str | None,
+    place_url: str,
+    account: str | None,
+    pod_key: tuple[str, ...],
+    config_path: Path | None,
+    as_json: bool,
+) -> int:
+    """Check signatures, hashes and chains of every vault in a place; with a kit, its records."""
+    place = open_place(place_url)
+    vault = None
+    if kit_source is not None:
+        vault = _open(place, read_kit(kit_source), account, pod_key)
+    result = verify_place(place)
+    if vault is not None:
+        verify_records(vault, result)
+    if as_json:
+        emit_json(
+            {
+                "vaults": result.vaults,
+                "archives": result.archives,
+                "blobs": result.blobs,
+                "bytes": result.bytes,
+                "records": result.records if vault is not None else None,
+                "problems": [_problem(p.code, p.object, p.sentence) for p in result.problems],
+            }
+        )
+    else:
+        for problem in result.problems:
+            line("✗", problem.sentence, ok=False)
+        records = f", {plural(result.records, 'record')} decrypted" if vault is not None else ""
+        line(
+            "✓" if not result.problems else "✗",
+            f"{plural(result.vaults, 'vault')}, {plural(result.archives, 'archive')}, "
+            f"{plural(result.blobs, 'blob')}, {size(result.bytes)} read{records}: "
+            + ("all sound." if not result.problems else plural(len(result.problems), "problem")),
+            ok=not result.problems,
+        )
+    return DamageError.exit_code if result.problems else 0
+
+
+@click.command()
+@KIT
+@PLACE
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--format", "form", required=True, type=click.Choice(["diaspora", "html", "records"])
+)
+@click.option("--at", "when", metavar="TIME|SEQUENCE", help="An earlier point in time.")
+@ACCOUNT
+@POD_KEY
+@CONFIG
+@AS_JSON
+def restore(
+    kit_source: str,
+    place_url: str,
+    out: Path,
+    form: str,
+    when: str | None,
+    account: str | None,
+    pod_key: tuple[str, ...],
+    config_path: Path | None,
+    as_json: bool,
+) -> int:
+    """Get an account back from kit and place, as a diaspora archive, as pages, or as records."""
+    vault = _open(open_place(place_url), read_kit(kit_source), account, pod_key)
+    snapshot = Snapshot(vault, vault.at(when))
+    try:
+        out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise UsageError(f"{out} cannot be made ({error.strerror}).") from error
+    counts = _write(snapshot, out, form)
+    missing = [
+        f"{counts[kind]} of {expected} {kind} records were restored."
+        for kind, expected in snapshot.manifest.counts.items()
+        if counts[kind] != expected
+    ]
+    # A vault's own troubles matter to this restore only where they lie on its path.
+    damage = [*snapshot.damage, *missing]
+    damage += [
+        p.sentence for p in vault.problems if p.code in ("damaged", "forged") and when is None
+    ]
+    if as_json:
+        emit_json(
+            {
+                "account": snapshot.manifest.account,
+                "at": snapshot.manifest.time,
+                "sequence": snapshot.sequence,
+                "format": form,
+                "out": str(out),
+                "counts": dict(counts),
+                "damage": damage,
+            }
+        )
+    else:
+        total = sum(counts.values())
+        line(
+            "✗" if damage else "✓",
+            f"{snapshot.manifest.account} as of {snapshot.manifest.time}: "
+            f"{plural(total, 'record')} restored to {out}",
+            ok=not damage,
+        )
+        for sentence in damage:
+            remark(sentence)
+    return DamageError.exit_code if damage else 0
+
+
+def _write(snapshot: Snapshot, out: Path, form: str) -> Counter[str]:
+    if form == "records":
+        return Counter(write_records(snapshot, out))
+    if form == "diaspora":
+        write_diaspora(snapshot, out)
+    else:
+        write_html(snapshot, out)
+    return Counter(record.kind for record in snapshot.records())
+
+
+COMMANDS = (archives, verify, restore)

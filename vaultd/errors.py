@@ -1,0 +1,118 @@
+"""The one error hierarchy: every message says what, where, and what to do next.
+
+Each class carries the exit code the command line ends with and a short `code`, a stable
+word for `--json` and for the damage lists of `verify` and `restore`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class VaultdError(Exception):
+    """Base of everything vaultd raises on purpose; `str()` is one clear sentence or two."""
+
+    exit_code: ClassVar[int] = 1
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class UsageError(VaultdError):
+    """A command, an option or a name that cannot be carried out as given."""
+
+    exit_code = 2
+    code = "usage"
+
+
+class ConfigError(VaultdError):
+    """The configuration cannot be used; the message starts with the path of the key."""
+
+    exit_code = 2
+    code = "config"
+
+
+class AccountsFailed(VaultdError):
+    """Some accounts failed; all the others are done."""
+
+    exit_code = 3
+    code = "accounts-failed"
+
+
+class DamageError(VaultdError):
+    """Stored bytes are not what was written: flipped, missing, swapped or truncated."""
+
+    exit_code = 4
+    code = "damaged"
+
+
+class ForgeryError(DamageError):
+    """Stored bytes are whole, but not written by whom they claim (or not for this vault)."""
+
+    code = "forged"
+
+
+class WrongKeyError(VaultdError):
+    """The words or the key do not open this vault, or are not valid words at all."""
+
+    exit_code = 5
+    code = "wrong-key"
+
+
+class PlaceError(VaultdError):
+    """A place (target) cannot be reached, read or written."""
+
+    exit_code = 6
+    code = "place"
+
+
+class PlaceFull(PlaceError):
+    """The place has no room left."""
+
+    code = "place-full"
+
+
+class ObjectMissing(PlaceError):
+    """The named object is not in the place."""
+
+    code = "missing"
+
+
+class ObjectExists(PlaceError):
+    """An object of that name is already there; stored objects are never replaced."""
+
+    code = "exists"
+
+
+class DatabaseError(VaultdError):
+    """The pod's database cannot be reached, read, or is not a diaspora* database."""
+
+    exit_code = 6
+    code = "database"
+
+
+class AccountError(VaultdError):
+    """One account cannot be backed up now; the others go on."""
+
+    exit_code = 3
+    code = "account"
+
+
+class ExportFileError(VaultdError):
+    """A diaspora* export file cannot be read as one."""
+
+    exit_code = 4
+    code = "export-file"
+
+
+class LockedError(VaultdError):
+    """Another vaultd works on the same state."""
+
+    exit_code = 2
+    code = "locked"

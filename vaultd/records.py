@@ -1,0 +1,132 @@
+"""Records: the smallest things backed up, and their one encoding.
+
+On the wire a record is the msgpack array `[kind, id, body]`; a body of nil is a tombstone
+(the record was deleted at the source). Map keys are sorted, so equal records are equal bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import msgpack
+import msgspec
+
+from vaultd.errors import DamageError
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Body: TypeAlias = "dict[str, Json]"
+
+KINDS: Final = (
+    "account",
+    "profile",
+    "aspect",
+    "contact",
+    "post",
+    "photo",
+    "comment",
+    "like",
+    "poll_vote",
+    "subscription",
+    "followed_tag",
+    "block",
+    "preference",
+    "role",
+    "conversation",
+    "message",
+    "received_comment",
+    "received_like",
+    "received_poll_vote",
+    "received_reshare",
+    "person",
+    "audience",
+)
+
+MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
+MAX_DEPTH: Final = 32
+
+_encoder: Final = msgspec.msgpack.Encoder(order="deterministic")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as a source reads it.
+
+    `id` is unique within (account, kind) and stable over time: a guid, a handle, a name, or
+    `row:<local id>` where the row has nothing better.
+    `passive` records (other people's names, known pods) are written along with an archive
+    but never cause one.
+    `file` is the bare name of the picture file that belongs to a `photo` record.
+    `finish`, where given, returns what is expensive to compute (a signature) and is added to
+    the body only when the record is really written; it must be a pure function of the row.
+    """
+
+    kind: str
+    id: str
+    body: Body
+    passive: bool = False
+    file: str | None = None
+    finish: Callable[[], Body] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record as an archive holds it; `body` is None for a tombstone."""
+
+    kind: str
+    id: str
+    body: Body | None
+
+
+def encode_body(body: Body) -> bytes:
+    """Return the deterministic msgpack bytes of a body (for digests)."""
+    return _encoder.encode(body)
+
+
+def encode_record(kind: str, record_id: str, body: Body | None) -> bytes:
+    """Return the deterministic msgpack bytes of `[kind, id, body]`."""
+    return _encoder.encode((kind, record_id, body))
+
+
+def check_stored(value: object) -> StoredRecord:
+    """Turn an unpacked msgpack value from an archive into a record.
+
+    Raises DamageError when it is not a `[kind, id, body]` of bounded depth.
+    """
+    if not isinstance(value, list) or len(value) != 3:
+        raise DamageError("A record in the archive is not an array of three.")
+    kind, record_id, body = value
+    if not isinstance(kind, str) or not isinstance(record_id, str):
+        raise DamageError("A record in the archive has no readable kind or id.")
+    if body is not None and not isinstance(body, dict):
+        raise DamageError(f"The {kind} record {record_id[:64]!r} has a body that is not a map.")
+    _check_depth(body, MAX_DEPTH)
+    return StoredRecord(kind, record_id, body)
+
+
+def _check_depth(value: object, left: int) -> None:
+    if left == 0:
+        raise DamageError(f"A record in the archive is nested deeper than {MAX_DEPTH} levels.")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise DamageError("A record in the archive has a map key that is not text.")
+            _check_depth(item, left - 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check_depth(item, left - 1)
+
+
+def record_unpacker() -> msgpack.Unpacker:
+    """Return a streaming unpacker bounded to one record's size, for untrusted bytes."""
+    return msgpack.Unpacker(
+        raw=False,
+        strict_map_key=True,
+        max_buffer_size=MAX_RECORD_BYTES,
+        max_str_len=MAX_RECORD_BYTES,
+        max_bin_len=0,
+        max_ext_len=0,
+        max_array_len=1_000_000,
+        max_map_len=100_000,
+    )

@@ -1,0 +1,186 @@
+"""A point in time, opened from kit and place only: newest archive first, streaming.
+
+Memory holds one 8-byte digest per record of all archives but the oldest, never the records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from vaultd.clock import parse_rfc3339
+from vaultd.errors import DamageError, ForgeryError, PlaceError, UsageError, VaultdError, WrongKeyError
+from vaultd.keys import Secrets
+from vaultd.records import Body, StoredRecord
+from vaultd.vault.blobs import read_blob
+from vaultd.vault.listing import Entry, Problem, VaultListing, describe, open_vault
+from vaultd.vault.manifest import Manifest
+from vaultd.vault.place import Place
+from vaultd.vault.reader import ArchiveReader
+
+
+@dataclass(slots=True)
+class Point:
+    """One restorable point in time: its archive's place in the listing and its manifest."""
+
+    entry: Entry
+    manifest: Manifest
+
+
+@dataclass(slots=True)
+class Vault:
+    """A vault opened with its secrets: listing, trusted pod keys, points, problems so far."""
+
+    place: Place
+    secrets: Secrets
+    listing: VaultListing
+    pods: frozenset[bytes]
+    points: list[Point]
+    problems: list[Problem] = field(default_factory=list)
+
+    def at(self, when: str | None) -> Point:
+        """Return the point for `--at`: a sequence number, an RFC 3339 time, or None for newest.
+
+        Raises UsageError when there is no such point.
+        """
+        if not self.points:
+            raise DamageError("No archive of this vault can be opened.", hint=self._first_problem())
+        if when is None:
+            return self.points[-1]
+        if when.isdigit() and len(when) <= 10:
+            for point in reversed(self.points):
+                if point.entry.sequence == int(when):
+                    return point
+            raise UsageError(
+                f"There is no readable archive {when}; `vaultd archives` lists what there is."
+            )
+        moment = _moment(when)
+        for point in reversed(self.points):
+            if parse_rfc3339(point.manifest.time) <= moment:
+                return point
+        first = self.points[0].manifest.time
+        raise UsageError(f"There is no archive from {when} or before; the oldest is of {first}.")
+
+    def _first_problem(self) -> str:
+        return self.problems[0].sentence if self.problems else ""
+
+
+def _moment(when: str) -> datetime:
+    try:
+        return parse_rfc3339(when)
+    except ValueError as error:
+        raise UsageError(
+            f"{when!r} is neither a sequence number nor a time like 2026-11-23T20:46:00Z."
+        ) from error
+
+
+def open_with_kit(place: Place, secrets: Secrets, pods: Collection[bytes]) -> Vault:
+    """Open the vault of these secrets in a place.
+
+    `pods` are the pod keys the kit names; when there are none, the key of the oldest archive is
+    trusted. Raises WrongKeyError when the place holds no vault of this kit, PlaceError.
+    """
+    listing = open_vault(place, secrets.recipient.vault_id)
+    if not listing.entries:
+        raise WrongKeyError(
+            f"There is no vault of this kit here (vault id {secrets.recipient.vault_id}).",
+            hint="The words are valid, but belong to another vault or another place.",
+        )
+    trusted = frozenset(pods)
+    if not trusted:
+        first = next((e.header.pod for e in listing.entries if e.header is not None), None)
+        trusted = frozenset() if first is None else frozenset((first,))
+    vault = Vault(place, secrets, listing, trusted, [], list(listing.problems))
+    for entry in listing.entries:
+        if entry.header is None:
+            continue
+        try:
+            reader = ArchiveReader(place, entry.name, secrets, trusted)
+        except PlaceError:
+            raise
+        except VaultdError as error:
+            vault.problems.append(describe(error, entry.name))
+            continue
+        vault.points.append(Point(entry, reader.manifest))
+    if not vault.points and vault.problems and all(p.code == "wrong-key" for p in vault.problems):
+        raise WrongKeyError(vault.problems[0].sentence)
+    if not vault.points and any(p.code == "forged" for p in vault.problems):
+        raise ForgeryError(next(p.sentence for p in vault.problems if p.code == "forged"))
+    return vault
+
+
+class Snapshot:
+    """The account at one point; satisfies `vaultd.restore.point.RestorePoint`."""
+
+    def __init__(self, vault: Vault, point: Point) -> None:
+        self._vault = vault
+        self.manifest = point.manifest
+        self.sequence = point.entry.sequence
+        self.damage: list[str] = []
+        self.restored: Counter[str] = Counter()
+        refs = sorted(point.manifest.archives, key=lambda ref: ref.sequence, reverse=True)
+        self._names = [point.entry.name, *(ref.name for ref in refs)]
+        self._blob_keys = frozenset(p.manifest.blob_key for p in vault.points)
+
+    def records(self, kinds: Collection[str] | None = None) -> Iterator[StoredRecord]:
+        """Yield the newest version of each record (of these kinds); deleted ones are left out.
+
+        Damage is named in `damage`, and what is undamaged still comes.
+        """
+        key = os.urandom(16)
+        seen: set[int] = set()
+        for number, name in enumerate(self._names):
+            oldest = number == len(self._names) - 1
+            for record in self._archive(name):
+                if kinds is not None and record.kind not in kinds:
+                    continue
+                mark = _mark(key, record)
+                if mark in seen:
+                    continue
+                if not oldest:
+                    seen.add(mark)
+                if record.body is not None:
+                    yield record
+
+    def _archive(self, name: str) -> Iterator[StoredRecord]:
+        try:
+            reader = ArchiveReader(self._vault.place, name, self._vault.secrets, self._vault.pods)
+            yield from reader.records()
+        except VaultdError as error:
+            if isinstance(error, PlaceError) and error.code != "missing":
+                raise
+            self.note(
+                f"{error} What it held after that point is missing or may be an older version."
+            )
+
+    def note(self, sentence: str) -> None:
+        """Add a damage sentence once."""
+        if sentence not in self.damage:
+            self.damage.append(sentence)
+
+    def open_blob(self, body: Body) -> Iterator[bytes]:
+        """Yield the plain pieces of a photo record's picture.
+
+        Raises DamageError / ObjectMissing (named in `damage` too).
+        """
+        blob = body.get("blob")
+        name = blob.get("name") if isinstance(blob, dict) else None
+        if not isinstance(name, str) or not name.startswith(self._vault.listing.vault_id + "/"):
+            raise DamageError("The photo record names no picture of this vault.")
+        try:
+            yield from read_blob(
+                self._vault.place, name, self._vault.secrets, self._blob_keys, self._vault.pods
+            )
+        except (DamageError, PlaceError) as error:
+            if isinstance(error, DamageError) or error.code == "missing":
+                self.note(str(error))
+            raise
+
+
+def _mark(key: bytes, record: StoredRecord) -> int:
+    text = f"{record.kind}\0{record.id}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8, key=key).digest(), "big")

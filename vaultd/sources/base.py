@@ -1,0 +1,67 @@
+"""What a source of accounts promises, whether a live pod's database or an export file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from vaultd.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAccount:
+    """One local account: `key` is the source's own id of it; `state` is one of
+    `active`, `locked`, `closed`, `incomplete` (user without person, person without profile)."""
+
+    key: int
+    username: str
+    handle: str
+    guid: str
+    public_key: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What `check` shows: the engine and its version, the schema version, the release it means."""
+
+    engine: str
+    schema_version: str
+    release: str
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A row that could not be read as it should; it is reported, the others go on."""
+
+    table: str
+    row: str
+    reason: str
+
+
+class Source(Protocol):
+    """Where accounts are read from; nothing here writes to it."""
+
+    def info(self) -> SourceInfo:
+        """Describe the source. Raises DatabaseError / ExportFileError."""
+        ...
+
+    def accounts(self, usernames: Sequence[str] | None = None) -> list[SourceAccount]:
+        """Return these accounts (unknown names are simply not in the list), or all of them."""
+        ...
+
+    def read(
+        self, accounts: Sequence[SourceAccount]
+    ) -> Iterator[tuple[SourceAccount, Record | Trouble]]:
+        """Yield the records of a batch of accounts, table by table, from one consistent snapshot.
+
+        Records of different accounts come interleaved; the number of queries does not depend on
+        the number of accounts. Raises DatabaseError.
+        """
+        ...
+
+    def open_file(self, name: str) -> BinaryIO:
+        """Open a picture by the bare name in `Record.file`. Raises FileNotFoundError, OSError."""
+        ...

@@ -1,0 +1,119 @@
+"""The clear header of archives and blobs: what anyone may read, and nothing more."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import nacl.bindings
+import nacl.exceptions
+import nacl.public
+import nacl.signing
+
+from vaultd.errors import DamageError
+from vaultd.keys import PodKey, Recipient, Secrets
+from vaultd.vault.layout import MAX_HEADER, MAX_RECIPIENTS, SIGNATURE_SIZE, header_message
+
+_LENGTH: Final = struct.Struct("<I")
+
+
+class Wrapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file key for one recipient: method and a sealed box (80 bytes for `x25519`)."""
+
+    method: str
+    box: bytes
+
+
+class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Clear header: vault id (16 bytes), sequence from 1, hash of the previous archive or nil,
+    pod key (Ed25519, 32 bytes), the wrapped file key per recipient; a blob (sequence 0) has its
+    own keyed hash in `blob`."""
+
+    vault: bytes
+    sequence: int
+    previous: bytes | None
+    pod: bytes
+    recipients: tuple[Wrapped, ...]
+    blob: bytes | None = None
+
+
+_encoder: Final = msgspec.msgpack.Encoder(order="deterministic")
+_decoder: Final = msgspec.msgpack.Decoder(Header)
+
+
+def wrap_key(file_key: bytes, recipients: Sequence[Recipient]) -> tuple[Wrapped, ...]:
+    """Seal a 32-byte file key to each recipient's X25519 key (libsodium sealed box)."""
+    return tuple(
+        Wrapped("x25519", nacl.public.SealedBox(nacl.public.PublicKey(r.box)).encrypt(file_key))
+        for r in recipients
+    )
+
+
+def unwrap_key(header: Header, secrets: Secrets) -> bytes | None:
+    """Return the 32-byte file key, or None if no recipient in the header is ours."""
+    opener = nacl.public.SealedBox(secrets.box)
+    for wrapped in header.recipients:
+        if wrapped.method != "x25519":
+            continue
+        try:
+            key = opener.decrypt(wrapped.box)
+        except (nacl.exceptions.CryptoError, ValueError):
+            continue  # sealed to somebody else
+        if len(key) == nacl.bindings.crypto_secretstream_xchacha20poly1305_KEYBYTES:
+            return key
+    return None
+
+
+def encode_header(magic: bytes, header: Header, pod_key: PodKey) -> bytes:
+    """Return magic, length, msgpack header and the pod's signature over these."""
+    body = _encoder.encode(header)
+    clear = magic + _LENGTH.pack(len(body)) + body
+    return clear + pod_key.sign(header_message(clear))
+
+
+def verify(pod: bytes, message: bytes, signature: bytes) -> bool:
+    """Tell whether `signature` (64 bytes) by the Ed25519 key `pod` covers `message`."""
+    try:
+        nacl.signing.VerifyKey(pod).verify(message, signature)
+    except (nacl.exceptions.BadSignatureError, ValueError):
+        return False
+    return True
+
+
+def decode_header(magic: bytes, head: bytes, name: str) -> tuple[Header, int]:
+    """Parse the start of an object; return the header and the offset of what follows it.
+
+    The header's own signature is checked with the pod key it names; whether that pod is to be
+    trusted is the caller's question. Raises DamageError naming the object when the bytes are not
+    a header of format v1 or were changed.
+    """
+    start = len(magic) + _LENGTH.size
+    if len(head) < start or head[: len(magic)] != magic:
+        raise DamageError(
+            f"{name} does not start like a vaultd object of format 1; it is damaged, or it was "
+            "written by a newer vaultd."
+        )
+    (length,) = _LENGTH.unpack_from(head, len(magic))
+    end = start + length
+    if length > MAX_HEADER or len(head) < end + SIGNATURE_SIZE:
+        raise DamageError(f"{name} has a header of {length} bytes that does not fit; it is cut.")
+    try:
+        header = _decoder.decode(head[start:end])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise DamageError(f"{name} has an unreadable header ({error}).") from error
+    if (
+        len(header.vault) != 16
+        or len(header.pod) != 32
+        or header.sequence < 0
+        or (header.previous is not None and len(header.previous) != 32)
+        or (header.blob is not None and len(header.blob) != 32)
+        or not 1 <= len(header.recipients) <= MAX_RECIPIENTS
+    ):
+        raise DamageError(f"{name} has a header with impossible sizes; it is damaged.")
+    if not verify(header.pod, header_message(head[:end]), head[end : end + SIGNATURE_SIZE]):
+        raise DamageError(
+            f"{name} has a header that is not what its pod signed; it is damaged or forged."
+        )
+    return header, end + SIGNATURE_SIZE

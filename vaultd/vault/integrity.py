@@ -1,0 +1,59 @@
+"""Integrity with public keys only: what hosts, scrubbers and `verify` without a kit check."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vaultd.errors import DamageError
+from vaultd.vault.header import Header, decode_header, verify
+from vaultd.vault.layout import (
+    ARCHIVE_MAGIC,
+    BLOB_MAGIC,
+    MAX_HEADER,
+    SIGNATURE_SIZE,
+    blob_name,
+    parse_archive_name,
+    whole_message,
+)
+from vaultd.vault.place import Place
+from vaultd.vault.reader import read_clear_header
+from vaultd.vault.stream import ObjectStream
+
+_STEP: Final = 1024 * 1024
+
+
+def check_archive(place: Place, name: str, size: int) -> Header:
+    """Read a whole archive of `size` bytes; check header, end signature and the hash in its name.
+
+    Raises DamageError, ObjectMissing or PlaceError.
+    """
+    stream = ObjectStream(place, name)
+    header, _ = read_clear_header(stream, name)
+    _check_rest(stream, header, name, size)
+    parts = parse_archive_name(name)
+    if parts is None or parts[2] != stream.digest():
+        raise DamageError(f"{name} is not the object that its name promises.")
+    return header
+
+
+def check_blob(place: Place, name: str, size: int) -> Header:
+    """Read a whole blob; check header, end signature and that it stands under its own name."""
+    stream = ObjectStream(place, name)
+    header, offset = decode_header(BLOB_MAGIC, stream.peek(MAX_HEADER + 128), name)
+    stream.read_exact(offset)
+    if header.blob is None or blob_name(header.vault.hex(), header.blob) != name:
+        raise DamageError(f"{name} is another blob under this name.")
+    _check_rest(stream, header, name, size)
+    return header
+
+
+def _check_rest(stream: ObjectStream, header: Header, name: str, size: int) -> None:
+    left = size - SIGNATURE_SIZE - stream.position
+    if left < 0:
+        raise DamageError(f"{name} is cut: it has only {size} bytes.")
+    while left:
+        left -= len(stream.read_exact(min(left, _STEP)))
+    message = whole_message(stream.digest())
+    signature = stream.read_exact(SIGNATURE_SIZE)
+    if not stream.at_end() or not verify(header.pod, message, signature):
+        raise DamageError(f"{name} is damaged: the pod's signature over the whole does not hold.")

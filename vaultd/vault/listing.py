@@ -1,0 +1,131 @@
+"""A vault as its place lists it: archives in order, their clear headers, and the chain's state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vaultd.errors import DamageError, ObjectMissing, VaultdError
+from vaultd.vault.header import Header
+from vaultd.vault.layout import parse_archive_name, vault_of
+from vaultd.vault.place import Place
+from vaultd.vault.reader import read_clear_header
+from vaultd.vault.stream import ObjectStream
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a vault: a stable code, the object, and a clear sentence."""
+
+    code: str
+    object: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One archive in a listing; `header` is None where it could not be read."""
+
+    name: str
+    sequence: int
+    hash: bytes
+    size: int
+    header: Header | None
+
+
+@dataclass(slots=True)
+class VaultListing:
+    """All objects of one vault: archives by sequence (forks side by side), blobs, others."""
+
+    vault_id: str
+    entries: list[Entry] = field(default_factory=list)
+    blobs: dict[str, int] = field(default_factory=dict)
+    escrows: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def last_sequence(self) -> int:
+        """The highest sequence number in the listing, 0 for an empty vault."""
+        return self.entries[-1].sequence if self.entries else 0
+
+
+def vault_ids(place: Place) -> list[str]:
+    """Return the ids of all vaults in a place, sorted. Raises PlaceError."""
+    found = {vault for item in place.list() if (vault := vault_of(item.name)) is not None}
+    return sorted(found)
+
+
+def open_vault(place: Place, vault_id: str, *, headers: bool = True) -> VaultListing:
+    """List one vault, read its headers (first 16 KB of each archive) and check the chain.
+
+    Damage becomes `problems`, not exceptions; raises PlaceError when the place cannot be read.
+    """
+    listing = VaultListing(vault_id)
+    for item in place.list(f"{vault_id}/"):
+        parts = parse_archive_name(item.name)
+        if parts is not None:
+            header = _header(place, item.name, listing) if headers else None
+            listing.entries.append(Entry(item.name, parts[1], parts[2], item.size, header))
+        elif item.name.startswith(f"{vault_id}/blob-"):
+            listing.blobs[item.name] = item.size
+        elif item.name.startswith(f"{vault_id}/escrow-"):
+            listing.escrows.append(item.name)
+        else:
+            listing.problems.append(
+                Problem("stray", item.name, f"{item.name} is no object of a vault; ignored.")
+            )
+    if headers:
+        _check_chain(listing)
+    return listing
+
+
+def _header(place: Place, name: str, listing: VaultListing) -> Header | None:
+    try:
+        header, _ = read_clear_header(ObjectStream(place, name), name)
+    except (DamageError, ObjectMissing) as error:
+        listing.problems.append(Problem(error.code, name, str(error)))
+        return None
+    return header
+
+
+def _check_chain(listing: VaultListing) -> None:
+    hashes: dict[int, list[bytes]] = {}
+    for entry in listing.entries:
+        hashes.setdefault(entry.sequence, []).append(entry.hash)
+    for sequence, found in hashes.items():
+        if len(found) > 1:
+            names = [e.name for e in listing.entries if e.sequence == sequence]
+            listing.problems.append(
+                Problem(
+                    "fork",
+                    names[0],
+                    f"There are {len(found)} archives {sequence}: two writers used this vault, "
+                    "or an old state was put back. Each of them still restores.",
+                )
+            )
+    for entry in listing.entries:
+        if entry.header is None or entry.header.previous is None:
+            continue
+        before = hashes.get(entry.sequence - 1, [])
+        if entry.header.previous not in before and before:
+            listing.problems.append(
+                Problem(
+                    "chain",
+                    entry.name,
+                    f"Archive {entry.sequence} was not written after the archive "
+                    f"{entry.sequence - 1} that is here; one of them was swapped.",
+                )
+            )
+        elif not before:
+            listing.problems.append(
+                Problem(
+                    "gap",
+                    entry.name,
+                    f"Archive {entry.sequence - 1}, which came before archive {entry.sequence}, "
+                    "is not here; it was removed or has not arrived.",
+                )
+            )
+
+
+def describe(error: VaultdError, name: str) -> Problem:
+    """Turn a typed error about an object into a problem for a report."""
+    return Problem(error.code, name, str(error))

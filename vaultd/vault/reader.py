@@ -1,0 +1,138 @@
+"""Reading one archive front to back: header, manifest, records, end signature.
+
+The header's signature vouches for the wrapped file key, so every chunk that authenticates under
+that key was written by the pod: records before a damaged chunk are safe to use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import msgpack
+
+from vaultd.errors import DamageError, ForgeryError, WrongKeyError
+from vaultd.keys import Secrets
+from vaultd.records import MAX_RECORD_BYTES, StoredRecord, check_stored, record_unpacker
+from vaultd.vault.compression import decompress
+from vaultd.vault.header import Header, decode_header, unwrap_key, verify
+from vaultd.vault.layout import (
+    ARCHIVE_MAGIC,
+    FRAME_PADDING,
+    FRAME_RECORDS,
+    MAX_HEADER,
+    MAX_MANIFEST,
+    SIGNATURE_SIZE,
+    parse_archive_name,
+    whole_message,
+)
+from vaultd.vault.manifest import Manifest, decode_manifest
+from vaultd.vault.place import Place
+from vaultd.vault.sections import binding, read_section
+from vaultd.vault.stream import ObjectStream
+
+
+def read_clear_header(stream: ObjectStream, name: str) -> tuple[Header, bytes]:
+    """Consume an archive's header; return it with the clear bytes it came from.
+
+    Raises DamageError when it is damaged or stands under a name that is not its own.
+    """
+    header, offset = decode_header(ARCHIVE_MAGIC, stream.peek(MAX_HEADER + 128), name)
+    parts = parse_archive_name(name)
+    if parts is None or parts[0] != header.vault.hex() or parts[1] != header.sequence:
+        raise DamageError(
+            f"{name} is the archive {header.sequence} of vault {header.vault.hex()[:8]}… "
+            "under another name; somebody moved it."
+        )
+    return header, stream.read_exact(offset)
+
+
+class ArchiveReader:
+    """One archive opened with the recovery secrets; iterate `records()` once.
+
+    `pods` are the trusted pod keys. Raises ForgeryError for another pod's archive, WrongKeyError
+    when it is sealed to somebody else, DamageError when header or manifest are damaged.
+    """
+
+    def __init__(self, place: Place, name: str, secrets: Secrets, pods: Collection[bytes]) -> None:
+        self.name = name
+        self._stream = ObjectStream(place, name)
+        self.header, self._clear = read_clear_header(self._stream, name)
+        if self.header.pod not in pods:
+            raise ForgeryError(
+                f"{name} was not written by a pod this vault knows; it is forged, or the pod got "
+                "a new key since the kit was printed."
+            )
+        key = unwrap_key(self.header, secrets)
+        if key is None:
+            raise WrongKeyError(
+                f"These words do not open {name}.",
+                hint="It belongs to another kit; look for the kit with this vault's id.",
+            )
+        self._key = key
+        self.manifest = self._read_manifest()
+
+    def _read_manifest(self) -> Manifest:
+        chunks = list(
+            read_section(
+                self._key,
+                binding(b"manifest", self._clear),
+                self._stream.read_exact,
+                self.name,
+                MAX_MANIFEST,
+            )
+        )
+        if len(chunks) != 1:
+            raise DamageError(f"{self.name} has a manifest in {len(chunks)} pieces.")
+        manifest = decode_manifest(decompress(chunks[0], MAX_MANIFEST), self.name)
+        if manifest.sequence != self.header.sequence:
+            raise DamageError(f"{self.name} holds the manifest of another archive.")
+        return manifest
+
+    def records(self) -> Iterator[StoredRecord]:
+        """Yield the records in the order written; raises DamageError at the first damage.
+
+        Everything yielded is authentic; after the last one the hash in the name and the pod's
+        end signature are checked too.
+        """
+        unpacker = record_unpacker()
+        pending = 0
+        chunks = read_section(
+            self._key, binding(b"records", self._clear), self._stream.read_exact, self.name
+        )
+        for chunk in chunks:
+            kind, payload = chunk[:1], chunk[1:]
+            if kind == bytes([FRAME_PADDING]):
+                continue
+            if kind != bytes([FRAME_RECORDS]):
+                raise DamageError(f"{self.name} holds a chunk of an unknown type.")
+            plain = decompress(payload)
+            pending += len(plain)
+            if pending > MAX_RECORD_BYTES:
+                raise DamageError(f"{self.name} holds a record of more than 16 MiB.")
+            before = unpacker.tell()
+            unpacker.feed(plain)
+            try:
+                for value in unpacker:
+                    yield check_stored(value)
+            except (msgpack.UnpackException, ValueError, RecursionError) as error:
+                raise DamageError(f"{self.name} holds an unreadable record.") from error
+            pending -= unpacker.tell() - before
+        if pending:
+            raise DamageError(f"{self.name} ends inside a record.")
+        self._check_end()
+
+    def _check_end(self) -> None:
+        message = whole_message(self._stream.digest())
+        signature = self._stream.read_exact(SIGNATURE_SIZE)
+        parts = parse_archive_name(self.name)
+        if not verify(self.header.pod, message, signature):
+            raise DamageError(f"{self.name} does not end with its pod's signature.")
+        if parts is None or parts[2] != self._stream.digest() or not self._stream.at_end():
+            raise DamageError(f"{self.name} is not the object that its name promises.")
+
+
+def open_archive(
+    place: Place, name: str, secrets: Secrets, pods: Collection[bytes]
+) -> ArchiveReader:
+    """Open one archive; see ArchiveReader for what it raises."""
+    return ArchiveReader(place, name, secrets, pods)

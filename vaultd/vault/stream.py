@@ -1,0 +1,66 @@
+"""Stored objects as streams: bounded ranged reads with the whole's hash kept along the way."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vaultd.vault.place import Place
+from vaultd.errors import DamageError
+from vaultd.vault.layout import object_hash
+
+_FIRST: Final = 16 * 1024
+_STEP: Final = 1024 * 1024
+
+
+class ObjectStream:
+    """Reads one object front to back; `digest()` is the hash of all that was consumed."""
+
+    def __init__(self, place: Place, name: str) -> None:
+        self._place = place
+        self._name = name
+        self._buffer = b""
+        self._start = 0
+        self._offset = 0
+        self._ended = False
+        self._hash = object_hash()
+        self._tail = b""
+        self.position = 0
+
+    def _fill(self, wanted: int) -> None:
+        pieces = [self._buffer[self._start :]]
+        have = len(pieces[0])
+        while have < wanted and not self._ended:
+            step = max(_FIRST if self._offset == 0 else _STEP, wanted - have)
+            piece = self._place.read(self._name, self._offset, step)
+            self._ended = len(piece) < step
+            self._offset += len(piece)
+            have += len(piece)
+            pieces.append(piece)
+        self._buffer = b"".join(pieces)
+        self._start = 0
+
+    def peek(self, size: int) -> bytes:
+        """Return up to `size` bytes ahead without consuming them."""
+        if len(self._buffer) - self._start < size:
+            self._fill(size)
+        return self._buffer[self._start : self._start + size]
+
+    def read_exact(self, size: int) -> bytes:
+        """Consume exactly `size` bytes; raises DamageError when the object ends before."""
+        data = self.peek(size)
+        if len(data) < size:
+            raise DamageError(
+                f"{self._name} is cut: it ends after {self.position + len(data)} bytes."
+            )
+        self._start += size
+        self.position += size
+        self._hash.update(data)
+        return data
+
+    def digest(self) -> bytes:
+        """Return the BLAKE2b-256 of everything consumed so far."""
+        return self._hash.copy().digest()
+
+    def at_end(self) -> bool:
+        """Tell whether nothing is left."""
+        return not self.peek(1)

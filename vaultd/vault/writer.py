@@ -1,0 +1,154 @@
+"""Writing an archive: records stream into an encrypted spool; the manifest comes at the end.
+
+The spool holds ciphertext only. The finished object is `header | manifest section | records
+section | signature`; the manifest stands first, so it is encrypted as a section of its own.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+from vaultd.keys import PodKey, Recipient
+from vaultd.records import Body, encode_record
+from vaultd.vault.compression import compress
+from vaultd.vault.header import Header, encode_header, wrap_key
+from vaultd.vault.layout import (
+    ARCHIVE_MAGIC,
+    FRAME_PLAIN,
+    FRAME_RECORDS,
+    SIGNATURE_SIZE,
+    archive_name,
+    object_hash,
+    whole_message,
+)
+from vaultd.vault.manifest import Manifest, encode_manifest
+from vaultd.vault.sections import SectionWriter, binding, new_file_key
+
+_COPY: Final = 1024 * 1024
+
+
+class _Joined(io.RawIOBase):
+    """Bytes in front, a spool, bytes behind: one readable stream without copying the spool."""
+
+    def __init__(self, front: bytes, spool: BinaryIO, behind: bytes) -> None:
+        super().__init__()
+        spool.seek(0)
+        self._parts: list[BinaryIO] = [io.BytesIO(front), spool, io.BytesIO(behind)]
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if size is None or size < 0:
+            data = b"".join(part.read() for part in self._parts)
+            self._parts = []
+            return data
+        while self._parts:
+            data = self._parts[0].read(size)
+            if data or size == 0:
+                return data
+            self._parts.pop(0)
+        return b""
+
+
+@dataclass(frozen=True, slots=True)
+class PackedObject:
+    """A finished object, ready for `Backend.create`: its name, size in bytes and hash."""
+
+    name: str
+    size: int
+    hash: bytes
+    _front: bytes
+    _spool: BinaryIO
+    _behind: bytes
+
+    def open(self) -> BinaryIO:
+        """Return a fresh stream over the whole object (one at a time)."""
+        return _Joined(self._front, self._spool, self._behind)  # type: ignore[return-value]
+
+
+def seal(front: bytes, spool: BinaryIO, pod_key: PodKey) -> tuple[bytes, bytes]:
+    """Return the end signature over `front` + spool, and the hash of the whole object."""
+    digest = object_hash()
+    digest.update(front)
+    for piece in _pieces(spool):
+        digest.update(piece)
+    signature = pod_key.sign(whole_message(digest.digest()))
+    digest.update(signature)
+    return signature, digest.digest()
+
+
+def _pieces(spool: BinaryIO) -> Iterator[bytes]:
+    spool.seek(0)
+    while piece := spool.read(_COPY):
+        yield piece
+
+
+class ArchiveWriter:
+    """Packs the changed records of one run for one vault.
+
+    `spool` is an empty, seekable, writable file that sees only ciphertext; `sequence` counts
+    from 1; `previous` is the hash of the archive before, or None for the first.
+    """
+
+    def __init__(
+        self,
+        spool: BinaryIO,
+        recipient: Recipient,
+        pod_key: PodKey,
+        *,
+        sequence: int,
+        previous: bytes | None,
+        extra_recipients: Sequence[Recipient] = (),
+    ) -> None:
+        self._spool = spool
+        self._pod_key = pod_key
+        self._vault_id = recipient.vault_id
+        self._sequence = sequence
+        self._key = new_file_key()
+        header = Header(
+            vault=bytes.fromhex(recipient.vault_id),
+            sequence=sequence,
+            previous=previous,
+            pod=pod_key.public,
+            recipients=wrap_key(self._key, (recipient, *extra_recipients)),
+        )
+        self._clear = encode_header(ARCHIVE_MAGIC, header, pod_key)
+        self._records = SectionWriter(self._key, binding(b"records", self._clear), spool.write)
+        self._frame = bytearray()
+        self.records = 0
+        self.plain_bytes = 0
+
+    def add(self, kind: str, record_id: str, body: Body | None) -> None:
+        """Append a record, or its tombstone when `body` is None."""
+        self._frame += encode_record(kind, record_id, body)
+        self.records += 1
+        while len(self._frame) >= FRAME_PLAIN:
+            self._write_frame(bytes(self._frame[:FRAME_PLAIN]))
+            del self._frame[:FRAME_PLAIN]
+
+    def _write_frame(self, plain: bytes) -> None:
+        self.plain_bytes += len(plain)
+        self._records.write(bytes([FRAME_RECORDS]) + compress(plain))
+
+    def finish(self, manifest: Manifest) -> PackedObject:
+        """End the archive with its manifest; the writer is of no use afterwards."""
+        if self._frame:
+            self._write_frame(bytes(self._frame))
+            self._frame.clear()
+        front = bytearray(self._clear)
+        section = SectionWriter(self._key, binding(b"manifest", self._clear), front.extend)
+        section.write(compress(encode_manifest(manifest)), final=True)
+        self._records.write_padding(len(front) + SIGNATURE_SIZE)
+        signature, digest = seal(bytes(front), self._spool, self._pod_key)
+        return PackedObject(
+            name=archive_name(self._vault_id, self._sequence, digest),
+            size=len(front) + self._records.size + SIGNATURE_SIZE,
+            hash=digest,
+            _front=bytes(front),
+            _spool=self._spool,
+            _behind=signature,
+        )

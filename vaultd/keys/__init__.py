@@ -1,1 +1,21 @@
-"""TODO"""
+"""Keys: the twelve words, what is derived from them, the kit, and the pod's signing key."""
+
+from vaultd.keys import kit
+from vaultd.keys.derive import Secrets
+from vaultd.keys.kit import Kit
+from vaultd.keys.pod import PodKey, fingerprint, parse_pod_key
+from vaultd.keys.recipient import Recipient
+from vaultd.keys.words import from_words, generate_secret, to_words
+
+__all__ = [
+    "Kit",
+    "PodKey",
+    "Recipient",
+    "Secrets",
+    "fingerprint",
+    "from_words",
+    "generate_secret",
+    "kit",
+    "parse_pod_key",
+    "to_words",
+]

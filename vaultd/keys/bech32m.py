@@ -1,0 +1,69 @@
+"""Bech32m (BIP 350) without the 90-character limit, for recipients and pod keys."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_CHARSET: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_CONST: Final = 0x2BC830A3
+_GENERATORS: Final = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+
+
+def _polymod(values: list[int]) -> int:
+    checksum = 1
+    for value in values:
+        top = checksum >> 25
+        checksum = (checksum & 0x1FFFFFF) << 5 ^ value
+        for bit, generator in enumerate(_GENERATORS):
+            if top >> bit & 1:
+                checksum ^= generator
+    return checksum
+
+
+def _expand(hrp: str) -> list[int]:
+    return [ord(c) >> 5 for c in hrp] + [0] + [ord(c) & 31 for c in hrp]
+
+
+def _regroup(values: bytes | list[int], old: int, new: int, *, pad: bool) -> list[int] | None:
+    bits, left, out = 0, 0, []
+    for value in values:
+        bits = (bits << old | value) & 0xFFFF
+        left += old
+        while left >= new:
+            left -= new
+            out.append(bits >> left & ((1 << new) - 1))
+    if pad:
+        if left:
+            out.append(bits << (new - left) & ((1 << new) - 1))
+    elif left >= old or bits & ((1 << left) - 1):
+        return None
+    return out
+
+
+def encode(hrp: str, data: bytes) -> str:
+    """Return `hrp` + "1" + data + checksum, in lower case."""
+    values = _regroup(data, 8, 5, pad=True) or []
+    checksum = _polymod(_expand(hrp) + values + [0] * 6) ^ _CONST
+    values += [checksum >> 5 * (5 - i) & 31 for i in range(6)]
+    return f"{hrp}1" + "".join(_CHARSET[v] for v in values)
+
+
+def decode(text: str) -> tuple[str, bytes]:
+    """Return (human part, data); raises ValueError with what is wrong."""
+    if text.lower() != text and text.upper() != text:
+        raise ValueError("it mixes upper and lower case")
+    text = text.lower()
+    hrp, one, rest = text.rpartition("1")
+    if not one or not hrp or len(rest) < 6 or len(text) > 1024:
+        raise ValueError("it is incomplete")
+    if any(not 33 <= ord(c) <= 126 for c in hrp):
+        raise ValueError("it has characters that never occur in one")
+    values = [_CHARSET.find(c) for c in rest]
+    if -1 in values:
+        raise ValueError(f"the character {rest[values.index(-1)]!r} never occurs in one")
+    if _polymod(_expand(hrp) + values) != _CONST:
+        raise ValueError("its checksum does not match, so it was mistyped or cut")
+    data = _regroup(values[:-6], 5, 8, pad=False)
+    if data is None:
+        raise ValueError("it ends in the middle of a byte")
+    return hrp, bytes(data)

@@ -1,0 +1,69 @@
+"""The twelve words: BIP39 (English) for a 128-bit recovery secret, forgiving what people type."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import unicodedata
+from functools import cache
+from typing import Final
+
+from mnemonic import Mnemonic
+
+from vaultd.errors import UsageError, WrongKeyError
+
+COUNT: Final = 12
+_MAX_TEXT: Final = 64 * 1024
+_SEPARATORS: Final = re.compile(r"[^a-z]+")
+
+
+@cache
+def _bip39() -> tuple[Mnemonic, frozenset[str], dict[str, str]]:
+    bip39 = Mnemonic("english")
+    return bip39, frozenset(bip39.wordlist), {word[:4]: word for word in bip39.wordlist}
+
+
+def generate_secret() -> bytes:
+    """Return 16 fresh random bytes from the operating system."""
+    return os.urandom(16)
+
+
+def to_words(secret: bytes) -> list[str]:
+    """Return the twelve words of a 16-byte secret; raises UsageError on another size."""
+    if len(secret) != 16:
+        raise UsageError(f"A recovery secret has 16 bytes, not {len(secret)}.")
+    return _bip39()[0].to_mnemonic(secret).split(" ")
+
+
+def from_words(text: str) -> bytes:
+    """Return the 16-byte secret of twelve typed words.
+
+    Case, numbering, commas and line breaks do not matter, and the first four letters of a word
+    are enough. Raises WrongKeyError naming the word that is not in the list, the count, or the
+    checksum.
+    """
+    if len(text) > _MAX_TEXT:
+        raise WrongKeyError("This is far too long for twelve words.")
+    bip39, known, prefixes = _bip39()
+    typed = [w for w in _SEPARATORS.split(unicodedata.normalize("NFKD", text).lower()) if w]
+    words = []
+    for position, word in enumerate(typed[: COUNT + 1], 1):
+        full = word if word in known else prefixes.get(word) if len(word) == 4 else None
+        if full is None:
+            close = difflib.get_close_matches(word, bip39.wordlist, 1, 0.6)
+            raise WrongKeyError(
+                f"Word {position}, {word[:20]!r}, is not in the word list"
+                + (f"; did you mean {close[0]!r}?" if close else "."),
+                hint="Compare it with the kit letter by letter.",
+            )
+        words.append(full)
+    if len(typed) != COUNT:
+        raise WrongKeyError(f"A kit has {COUNT} words; {len(typed)} came in.")
+    if not bip39.check(" ".join(words)):
+        raise WrongKeyError(
+            "All twelve words exist, but together they are not a kit: one of them is wrong, or two "
+            "changed places.",
+            hint="Compare them with the kit in order.",
+        )
+    return bytes(bip39.to_entropy(words))

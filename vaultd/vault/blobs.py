@@ -10,7 +10,7 @@ from typing import BinaryIO, Final
 from vaultd.vault.place import Place
 from vaultd.errors import DamageError, ForgeryError
 from vaultd.keys import PodKey, Recipient, Secrets
-from vaultd.vault.header import Header, decode_header, encode_header, unwrap_key, wrap_key
+from vaultd.vault.header import Header, decode_header, encode_header, unwrap_key, verify, wrap_key
 from vaultd.vault.layout import (
     BLOB_MAGIC,
     FRAME_BLOB,
@@ -19,6 +19,7 @@ from vaultd.vault.layout import (
     MAX_HEADER,
     SIGNATURE_SIZE,
     blob_name,
+    whole_message,
 )
 from vaultd.vault.sections import SectionWriter, binding, new_file_key, read_section
 from vaultd.vault.stream import ObjectStream
@@ -99,3 +100,6 @@ def read_blob(
         yield chunk[1:]
     if not any(hmac.compare_digest(digest.digest(), header.blob) for digest in digests):
         raise DamageError(f"{name} does not hold the picture that its name promises.")
+    message = whole_message(stream.digest())
+    if not verify(header.pod, message, stream.read_exact(SIGNATURE_SIZE)) or not stream.at_end():
+        raise DamageError(f"{name} does not end with its pod's signature.")

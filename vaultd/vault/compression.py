@@ -49,9 +49,7 @@ def decompress(data: bytes, limit: int = FRAME_PLAIN) -> bytes:
     """Decompress one frame to at most `limit` bytes; raises DamageError past that or on junk."""
     decompressor: zstandard.ZstdDecompressor | None = getattr(_local, "decompressor", None)
     if decompressor is None:
-        decompressor = zstandard.ZstdDecompressor(
-            dict_data=dictionary(), max_window_size=_WINDOW
-        )
+        decompressor = zstandard.ZstdDecompressor(dict_data=dictionary(), max_window_size=_WINDOW)
         _local.decompressor = decompressor
     try:
         with decompressor.stream_reader(data, read_across_frames=False) as reader:

@@ -101,7 +101,7 @@ def decode_header(magic: bytes, head: bytes, name: str) -> tuple[Header, int]:
         raise DamageError(f"{name} has a header of {length} bytes that does not fit; it is cut.")
     try:
         header = _decoder.decode(head[start:end])
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise DamageError(f"{name} has an unreadable header ({error}).") from error
     if (
         len(header.vault) != 16

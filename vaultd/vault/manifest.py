@@ -56,5 +56,5 @@ def decode_manifest(data: bytes, name: str) -> Manifest:
         raise DamageError(f"{name} has a manifest of {len(data)} bytes, which is too large.")
     try:
         return _decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise DamageError(f"{name} has an unreadable manifest ({error}).") from error

@@ -28,7 +28,10 @@ CONFIG = click.option("--config", "config_path", type=click.Path(path_type=Path)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 ACCOUNT = click.option("--account", metavar="USER", help="With the podmin's recovery kit: whose.")
 POD_KEY = click.option(
-    "--pod-key", multiple=True, metavar="pod1…", help="Trust this pod key too (the pod got a new one)."
+    "--pod-key",
+    multiple=True,
+    metavar="pod1…",
+    help="Trust this pod key too (the pod got a new one).",
 )
 
 
@@ -163,9 +166,7 @@ def verify(
 @KIT
 @PLACE
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False))
-@click.option(
-    "--format", "form", required=True, type=click.Choice(["diaspora", "html", "records"])
-)
+@click.option("--format", "form", required=True, type=click.Choice(["diaspora", "html", "records"]))
 @click.option("--at", "when", metavar="TIME|SEQUENCE", help="An earlier point in time.")
 @ACCOUNT
 @POD_KEY

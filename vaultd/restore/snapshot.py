@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from vaultd.clock import parse_rfc3339
-from vaultd.errors import DamageError, ForgeryError, PlaceError, UsageError, VaultdError, WrongKeyError
+from vaultd.errors import (
+    DamageError,
+    ForgeryError,
+    PlaceError,
+    UsageError,
+    VaultdError,
+    WrongKeyError,
+)
 from vaultd.keys import Secrets
 from vaultd.records import Body, StoredRecord
 from vaultd.vault.blobs import read_blob

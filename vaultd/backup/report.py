@@ -1,0 +1,91 @@
+"""What a run did, account by account: plain values for the command line, the daemon and tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+
+Changes: TypeAlias = "dict[str, tuple[int, int, int]]"
+
+
+class Status(Enum):
+    """How an account, or its vault on one target, came out of a run."""
+
+    WRITTEN = "written"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetResult:
+    """One vault: the archive written, or why none was.
+
+    `size` is the archive's, `blobs` that of the pictures stored with it, both in bytes;
+    `changes` is `[added, changed, removed]` by kind; `code` is the error's stable word.
+    """
+
+    target: str
+    status: Status
+    archive: str = ""
+    sequence: int = 0
+    size: int = 0
+    blobs: int = 0
+    changes: Changes = field(default_factory=dict)
+    reason: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReport:
+    """One account; `reason` is a sentence when it failed, `notes` what a podmin may want to know."""
+
+    username: str
+    status: Status
+    records: int = 0
+    targets: tuple[TargetResult, ...] = ()
+    reason: str = ""
+    code: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class RunReport:
+    """A whole run. `interrupted` means that it was asked to stop before the last account."""
+
+    accounts: list[AccountReport] = field(default_factory=list)
+    interrupted: bool = False
+    seconds: float = 0.0
+
+    def _with(self, status: Status) -> list[AccountReport]:
+        return [account for account in self.accounts if account.status is status]
+
+    @property
+    def changed(self) -> list[AccountReport]:
+        """The accounts for which every target has a new archive or needed none, and one has."""
+        return self._with(Status.WRITTEN)
+
+    @property
+    def unchanged(self) -> list[AccountReport]:
+        """The accounts for which nothing was written."""
+        return self._with(Status.UNCHANGED)
+
+    @property
+    def failed(self) -> list[AccountReport]:
+        """The accounts that could not be written to at least one target."""
+        return self._with(Status.FAILED)
+
+    @property
+    def looked_at(self) -> int:
+        """How many accounts were asked for and are in this report."""
+        return len(self.accounts)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all archives and pictures stored."""
+        return sum(t.size + t.blobs for account in self.accounts for t in account.targets)
+
+    @property
+    def archives(self) -> int:
+        """How many archives were written."""
+        return sum(1 for account in self.accounts for t in account.targets if t.archive)

@@ -1,0 +1,51 @@
+"""Where every enrolled account stands, target by target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from vaultd.state.store import State
+
+
+@dataclass(slots=True)
+class AccountStatus:
+    """One account: its newest point (RFC 3339) per target, None where there is none, and the
+    reason of the last failure, empty when the last run went well."""
+
+    username: str
+    handle: str
+    vault: str
+    newest: dict[str, str | None]
+    records: int = 0
+    reason: str = ""
+    sequences: dict[str, int] = field(default_factory=dict)
+
+    def document(self) -> dict[str, object]:
+        """Return the account as `vaultd status --json` prints it."""
+        return {
+            "username": self.username,
+            "handle": self.handle,
+            "vault": self.vault,
+            "records": self.records,
+            "newest": self.newest,
+            "sequences": self.sequences,
+            "reason": self.reason,
+        }
+
+
+def account_statuses(state: State, targets: Sequence[str]) -> list[AccountStatus]:
+    """Return every enrolled account's status, by name."""
+    found = {
+        e.username: AccountStatus(e.username, e.handle, e.vault_id, dict.fromkeys(targets))
+        for e in state.enrollments()
+    }
+    for vault in state.vaults():
+        status = found[vault.username]
+        status.newest[vault.target] = vault.last_at
+        status.sequences[vault.target] = vault.last_sequence
+        status.records = max(status.records, vault.records)
+    for result in state.results():
+        if result.username in found and result.status == "failed":
+            found[result.username].reason = result.reason
+    return list(found.values())

@@ -1,0 +1,207 @@
+"""`enroll`, `backup`, `status`, `run`: on the pod, with its database and state."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from vaultd.backup.enroll import enroll as enroll_one
+from vaultd.backup.enroll import enroll_all, load_recovery
+from vaultd.backup.report import AccountReport, RunReport, Status
+from vaultd.backup.run import run_backup
+from vaultd.backup.setup import open_source, open_targets
+from vaultd.backup.status import account_statuses
+from vaultd.cli.output import emit_json, line, plural, remark, size
+from vaultd.cli.workplace import CONFIG, load_config
+from vaultd.daemon.service import serve
+from vaultd.errors import AccountsFailed, UsageError
+from vaultd.keys import PodKey, Recipient
+from vaultd.state.lock import StateLock
+from vaultd.state.store import State
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+
+
+@click.command()
+@click.argument("user", required=False)
+@click.option("--recipient", metavar="vault1…", help="The recipient of the user's own kit.")
+@click.option("--all", "everybody", is_flag=True, help="Everybody not enrolled yet, with escrow.")
+@CONFIG
+@AS_JSON
+def enroll(
+    user: str | None,
+    recipient: str | None,
+    everybody: bool,
+    config_path: Path | None,
+    as_json: bool,
+) -> int:
+    """Enrol one account to its kit, or all accounts with the podmin's recovery key as escrow."""
+    if everybody == (user is not None) or (user is not None) != (recipient is not None):
+        raise UsageError(
+            "Say either USER --recipient vault1…, or --all.", hint="See vaultd enroll --help."
+        )
+    config = load_config(config_path)
+    state_path = Path(config.state.path)
+    with StateLock(state_path):
+        pod_key = PodKey.load(state_path / "pod.key")
+        state = State(state_path)
+        source = open_source(config)
+        if user is not None and recipient is not None:
+            done = enroll_one(state, source, user, Recipient.parse(recipient))
+            if as_json:
+                emit_json(
+                    {"enrolled": [user], "vault": done.vault_id, "pod_key": pod_key.fingerprint}
+                )
+            else:
+                line("✓", f"{done.handle} is enrolled; vault {done.vault_id}")
+                remark(f"write this pod's key on the kit: {pod_key.fingerprint}")
+            return 0
+        report = enroll_all(state, source, open_targets(config), load_recovery(state_path))
+    if as_json:
+        emit_json(
+            {
+                "enrolled": [e.username for e in report.enrolled],
+                "already": report.already,
+                "failed": report.failed,
+                "notes": report.notes,
+                "pod_key": pod_key.fingerprint,
+            }
+        )
+    else:
+        line(
+            "✓", f"{plural(len(report.enrolled), 'account')} enrolled, {len(report.already)} before"
+        )
+        for sentence in report.notes:
+            remark(sentence)
+        for sentence in report.failed.values():
+            line("✗", sentence, ok=False)
+    return AccountsFailed.exit_code if report.failed else 0
+
+
+@click.command()
+@click.argument("users", nargs=-1, metavar="[USER ...]")
+@CONFIG
+@AS_JSON
+def backup(users: tuple[str, ...], config_path: Path | None, as_json: bool) -> int:
+    """One run for these accounts, or for all that are enrolled."""
+    config = load_config(config_path)
+    state_path = Path(config.state.path)
+    with StateLock(state_path):
+        report = run_backup(
+            config,
+            State(state_path),
+            open_source(config),
+            open_targets(config),
+            PodKey.load(state_path / "pod.key"),
+            users or None,
+            on_progress=None if as_json or not sys.stderr.isatty() else _progress(),
+        )
+    if sys.stderr.isatty() and not as_json:
+        click.echo("\r\033[K", nl=False, err=True)
+    if as_json:
+        emit_json(run_document(report))
+    else:
+        _show(report)
+    return AccountsFailed.exit_code if report.failed else 0
+
+
+class _progress:  # noqa: N801 - used like a function
+    """Counts accounts on one line of the terminal."""
+
+    def __init__(self) -> None:
+        self._done = 0
+
+    def __call__(self, account: AccountReport) -> None:
+        self._done += 1
+        click.echo(f"\r\033[K{self._done} accounts, {account.username}", nl=False, err=True)
+
+
+def run_document(report: RunReport) -> dict[str, object]:
+    """Return a run as the JSON document of `backup --json` (docs/operations.md)."""
+    return {
+        "looked_at": report.looked_at,
+        "changed": len(report.changed),
+        "unchanged": len(report.unchanged),
+        "failed": len(report.failed),
+        "archives": report.archives,
+        "bytes": report.bytes,
+        "seconds": round(report.seconds, 3),
+        "interrupted": report.interrupted,
+        "accounts": [_account(account) for account in report.accounts],
+    }
+
+
+def _account(account: AccountReport) -> dict[str, object]:
+    return {
+        "username": account.username,
+        "status": account.status.value,
+        "records": account.records,
+        "reason": account.reason,
+        "notes": list(account.notes),
+        "targets": [
+            {
+                "target": t.target,
+                "status": t.status.value,
+                "archive": t.archive,
+                "sequence": t.sequence,
+                "size": t.size,
+                "blobs": t.blobs,
+                "changes": {kind: list(counts) for kind, counts in t.changes.items()},
+                "reason": t.reason,
+            }
+            for t in account.targets
+        ],
+    }
+
+
+def _show(report: RunReport) -> None:
+    for account in report.accounts:
+        for note in account.notes:
+            remark(f"{account.username}: {note}")
+        if account.status is Status.FAILED:
+            line("✗", f"{account.username}: {account.reason}", ok=False)
+    line(
+        "✓" if not report.failed else "✗",
+        f"{plural(report.looked_at, 'account')} looked at, {len(report.changed)} changed, "
+        f"{len(report.failed)} failed, {size(report.bytes)} stored in "
+        f"{plural(report.archives, 'archive')} ({report.seconds:.1f} s)",
+        ok=not report.failed,
+    )
+
+
+@click.command()
+@CONFIG
+@AS_JSON
+def status(config_path: Path | None, as_json: bool) -> int:
+    """Say what a podmin wants to know first: who is safe, since when, and what went wrong."""
+    config = load_config(config_path)
+    statuses = account_statuses(State(Path(config.state.path)), list(config.targets))
+    if as_json:
+        emit_json({"accounts": [s.document() for s in statuses]})
+        return 0
+    safe = sum(1 for s in statuses if not s.reason and all(s.newest.values()))
+    line(
+        "✓" if safe == len(statuses) else "✗",
+        f"{safe} of {plural(len(statuses), 'enrolled account')} have a backup on every target",
+        ok=safe == len(statuses),
+    )
+    for found in statuses:
+        newest = ", ".join(f"{target} {at or 'never'}" for target, at in found.newest.items())
+        line(
+            "✗" if found.reason else "●",
+            f"{found.username}: {newest} {found.reason}",
+            ok=not found.reason,
+        )
+    return 0
+
+
+@click.command()
+@CONFIG
+def run(config_path: Path | None) -> int:
+    """Be the daemon: back up every account once per period until stopped."""
+    return serve(config_path)
+
+
+COMMANDS = (enroll, backup, status, run)

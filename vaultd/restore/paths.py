@@ -1,0 +1,51 @@
+"""The one function that decides where a restored file may lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from vaultd.errors import DamageError
+
+MAX_NAME_BYTES: Final = 200
+
+# Restored folders travel: what Windows cannot hold is refused everywhere.
+_RESERVED: Final = frozenset(
+    ("con", "prn", "aux", "nul", "conin$", "conout$")
+    + tuple(f"{device}{digit}" for device in ("com", "lpt") for digit in "0123456789¹²³")
+)
+_FORBIDDEN: Final = frozenset('/\\:*?"<>|')
+
+
+def inside(base: Path, name: str) -> Path:
+    """Return `base/name`, always a direct child of `base`.
+
+    Raises DamageError for anything but one plain, portable file name.
+    """
+    reason = _objection(name)
+    if reason:
+        raise DamageError(
+            f"The file name {name[:80]!r} is refused: it {reason}.",
+            hint="Nothing is written under that name.",
+        )
+    return base / name
+
+
+def _objection(name: str) -> str:
+    if not name or name in (".", ".."):
+        return "names no file"
+    if any(character in _FORBIDDEN for character in name):
+        return "has a separator or a character that not every system allows"
+    if any(ord(character) < 32 or ord(character) == 127 for character in name):
+        return "has a control character"
+    try:
+        size = len(name.encode("utf-8"))
+    except UnicodeEncodeError:
+        return "is not valid text"
+    if size > MAX_NAME_BYTES:
+        return f"is longer than {MAX_NAME_BYTES} bytes"
+    if name[-1] in ". " or name[0] == " ":
+        return "starts with a space or ends with a space or a dot"
+    if name.split(".", 1)[0].rstrip(" ").casefold() in _RESERVED:
+        return "is a device name on Windows"
+    return ""

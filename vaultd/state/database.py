@@ -1,0 +1,96 @@
+"""Opening the state database: file modes, SQLite settings, schema, and errors made clear."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DatabaseError as SqlError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from vaultd.errors import ConfigError, DamageError, PlaceError, VaultdError
+from vaultd.state.upgrade import upgrade
+
+FILE_NAME: Final = "state.sqlite3"
+
+
+def prepare_directory(directory: Path) -> None:
+    """Make the state folder, readable by its owner only; raises ConfigError."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chmod(directory, 0o700)
+        # SQLite gives its side files (-wal, -shm) the mode of the database file.
+        os.close(os.open(directory / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.chmod(directory / FILE_NAME, 0o600)
+    except OSError as error:
+        raise ConfigError(
+            f"state.path: {directory} cannot be used ({error.strerror}).",
+            hint="It must be a folder that belongs to the user that runs vaultd.",
+        ) from error
+
+
+def open_engine(directory: Path) -> Engine:
+    """Open (create, upgrade) the state database; raises ConfigError, UsageError, DamageError."""
+    prepare_directory(directory)
+    path = directory / FILE_NAME
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+    event.listen(engine, "connect", _configure)
+    with clear_errors(path), engine.begin() as connection:
+        upgrade(connection)
+    return engine
+
+
+class Database:
+    """The open state database of one folder."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / FILE_NAME
+        self._engine = open_engine(directory)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """One transaction; raises PlaceError or DamageError with a clear sentence."""
+        with (
+            clear_errors(self._path),
+            Session(self._engine) as session,
+            session.begin(),
+        ):
+            yield session
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+def _configure(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+@contextmanager
+def clear_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite says into an error that tells what to do; SQL and values stay out of it."""
+    try:
+        yield
+    except SqlError as error:
+        raise _explain(path, str(error.orig)) from error
+
+
+def _explain(path: Path, said: str) -> VaultdError:
+    if "not a database" in said or "malformed" in said:
+        return DamageError(
+            f"The state database {path} is damaged ({said}); no vault is affected.",
+            hint="Move it away and enrol the accounts again: vaultd goes on with their vaults.",
+        )
+    return PlaceError(
+        f"The state database {path} cannot be used ({said}).",
+        hint="Look at the free space and the owner of the state folder.",
+    )

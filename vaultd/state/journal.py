@@ -1,0 +1,124 @@
+"""How the runs went: one row a run, and the last result of each account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+
+from vaultd.clock import now, rfc3339
+from vaultd.state.database import Database
+from vaultd.state.models import AccountResultRow, EnrollmentRow, RunRow
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One row of the run table."""
+
+    id: int
+    started: str
+    finished: str | None
+    accounts: int
+    looked_at: int
+    changed: int
+    failed: int
+    bytes: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountResult:
+    """How the last run that looked at an account ended for it."""
+
+    username: str
+    status: str
+    reason: str
+    at: str
+
+
+class Journal:
+    """Notes runs and results; every method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._session = database.session
+
+    def start_run(self, accounts: int) -> int:
+        """Note that a run starts; return its id."""
+        with self._session() as session:
+            row = RunRow(
+                started=rfc3339(now()),
+                accounts=accounts,
+                looked_at=0,
+                changed=0,
+                failed=0,
+                bytes=0,
+            )
+            session.add(row)
+            session.flush()
+            return row.id
+
+    def finish_run(
+        self,
+        run_id: int,
+        *,
+        looked_at: int,
+        changed: int,
+        failed: int,
+        size: int,
+        error: str | None = None,
+    ) -> None:
+        """Note how a run ended; `size` in bytes; `error` without users' data."""
+        values = {
+            "finished": rfc3339(now()),
+            "looked_at": looked_at,
+            "changed": changed,
+            "failed": failed,
+            "bytes": size,
+            "error": error,
+        }
+        with self._session() as session:
+            session.execute(update(RunRow).where(RunRow.id == run_id).values(**values))
+
+    def runs(self, limit: int = 10) -> list[RunSummary]:
+        """Return the newest runs, newest first."""
+        with self._session() as session:
+            rows = session.scalars(select(RunRow).order_by(RunRow.id.desc()).limit(limit))
+            return [
+                RunSummary(
+                    r.id,
+                    r.started,
+                    r.finished,
+                    r.accounts,
+                    r.looked_at,
+                    r.changed,
+                    r.failed,
+                    r.bytes,
+                    r.error,
+                )
+                for r in rows
+            ]
+
+    def record_result(self, enrollment_id: int, status: str, reason: str) -> None:
+        """Note how a run ended for an account."""
+        with self._session() as session:
+            values = {"status": status, "reason": reason, "at": rfc3339(now())}
+            row = session.get(AccountResultRow, enrollment_id)
+            if row is None:
+                session.add(AccountResultRow(enrollment_id=enrollment_id, **values))
+            else:
+                row.status, row.reason, row.at = (
+                    values["status"],
+                    values["reason"],
+                    values["at"],
+                )
+
+    def results(self) -> list[AccountResult]:
+        """Return the last result of each account."""
+        query = select(
+            EnrollmentRow.username,
+            AccountResultRow.status,
+            AccountResultRow.reason,
+            AccountResultRow.at,
+        ).join(EnrollmentRow, EnrollmentRow.id == AccountResultRow.enrollment_id)
+        with self._session() as session:
+            return [AccountResult(*row) for row in session.execute(query).tuples()]

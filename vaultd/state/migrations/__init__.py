@@ -1,0 +1,1 @@
+"""Alembic migrations of the state database, run from code (no alembic.ini)."""

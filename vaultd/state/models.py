@@ -1,0 +1,108 @@
+"""The tables of the state database; `migrations/` builds them, a test compares the two."""
+
+from __future__ import annotations
+
+from sqlalchemy import ForeignKey, LargeBinary, MetaData, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# Constraints have names, so that later migrations can address them on every database.
+_NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """Base of all state tables. Times are RFC 3339 texts in UTC."""
+
+    metadata = MetaData(naming_convention=_NAMING)
+
+
+class SecretRow(Base):
+    """The 32-byte key of all digests in the indexes; one row."""
+
+    __tablename__ = "secret"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class EnrollmentRow(Base):
+    """One account that is backed up, and to whom it is sealed.
+
+    `escrow` is the recovery secret sealed to the podmin's offline key, NULL when the user holds
+    the only copy; `blob_key` names the pictures of this vault.
+    """
+
+    __tablename__ = "enrollment"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(String(255), unique=True)
+    guid: Mapped[str] = mapped_column(String(255))
+    handle: Mapped[str] = mapped_column(String(255))
+    recipient: Mapped[str] = mapped_column(String(255))
+    vault_id: Mapped[str] = mapped_column(String(32))
+    blob_key: Mapped[bytes] = mapped_column(LargeBinary)
+    escrow: Mapped[bytes | None] = mapped_column(LargeBinary)
+    enrolled_at: Mapped[str] = mapped_column(String(32))
+
+
+class _VaultColumns:
+    """What is known of one account's vault on one target after an archive."""
+
+    enrollment_id: Mapped[int] = mapped_column(
+        ForeignKey("enrollment.id", ondelete="CASCADE"), primary_key=True
+    )
+    target: Mapped[str] = mapped_column(String(255), primary_key=True)
+    last_sequence: Mapped[int]
+    last_name: Mapped[str | None] = mapped_column(String(255))
+    last_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    last_size: Mapped[int | None]
+    last_at: Mapped[str | None] = mapped_column(String(32))
+    archives: Mapped[bytes] = mapped_column(LargeBinary)
+    records: Mapped[int]
+    record_index: Mapped[bytes] = mapped_column(LargeBinary)
+    photos: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class VaultRow(_VaultColumns, Base):
+    """The committed point. `last_name` is NULL when the next archive must stand on its own."""
+
+    __tablename__ = "vault"
+
+
+class StagedRow(_VaultColumns, Base):
+    """The point that a create in flight will make; becomes the vault's row when it is there."""
+
+    __tablename__ = "staged"
+
+
+class RunRow(Base):
+    """One run of the engine; `finished` is NULL while it runs or when it was killed."""
+
+    __tablename__ = "run"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    started: Mapped[str] = mapped_column(String(32))
+    finished: Mapped[str | None] = mapped_column(String(32))
+    accounts: Mapped[int]
+    looked_at: Mapped[int]
+    changed: Mapped[int]
+    failed: Mapped[int]
+    bytes: Mapped[int]
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class AccountResultRow(Base):
+    """How the last run that looked at an account ended for it."""
+
+    __tablename__ = "account_result"
+
+    enrollment_id: Mapped[int] = mapped_column(
+        ForeignKey("enrollment.id", ondelete="CASCADE"), primary_key=True
+    )
+    status: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(Text)
+    at: Mapped[str] = mapped_column(String(32))

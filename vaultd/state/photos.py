@@ -1,0 +1,87 @@
+"""Which pictures a vault already holds, so that an unchanged file is not even read again."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+import zstandard
+
+from vaultd.errors import DamageError
+from vaultd.state.digests import Digests
+from vaultd.state.table import KeyTable
+
+_ENTRY: Final = struct.Struct("<32sQqQ")
+_KEY: Final = struct.Struct("<Q")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPhoto:
+    """A stored picture: its keyed hash, and the file's size, mtime and inode at that time.
+
+    `mtime_ns` is 0 where the source does not tell one; such a file is read at every run.
+    """
+
+    digest: bytes
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+class PhotoCache:
+    """Pictures by (photo id, file name); only those used in this run are dumped."""
+
+    def __init__(self, digests: Digests, data: bytes = b"") -> None:
+        self._digests = digests
+        self._table = KeyTable()
+        self._values = bytearray()
+        self._used = bytearray()
+        self.dirty = False
+        if data:
+            self._load(data)
+
+    def _load(self, data: bytes) -> None:
+        try:
+            plain = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+        except zstandard.ZstdError as error:
+            raise DamageError("A picture list in the state database is damaged.") from error
+        width = _KEY.size + _ENTRY.size
+        for offset in range(0, len(plain), width):
+            self._table.add(_KEY.unpack_from(plain, offset)[0])
+            self._values += plain[offset + _KEY.size : offset + width]
+        self._used = bytearray(len(self._table))
+
+    def get(self, photo_id: str, file: str) -> KnownPhoto | None:
+        """Return what is known of a photo's file, and keep it for the next run."""
+        position = self._table.find(self._digests.key("photo file", f"{photo_id}\0{file}"))
+        if position < 0:
+            return None
+        self._used[position] = 1
+        return KnownPhoto(*_ENTRY.unpack_from(self._values, position * _ENTRY.size))
+
+    def put(self, photo_id: str, file: str, photo: KnownPhoto) -> None:
+        """Note that the vault holds this picture now."""
+        key = self._digests.key("photo file", f"{photo_id}\0{file}")
+        value = _ENTRY.pack(photo.digest, photo.size, photo.mtime_ns, photo.inode)
+        position = self._table.find(key)
+        self.dirty = True
+        if position < 0:
+            self._table.add(key)
+            self._values += value
+            self._used.append(1)
+        else:
+            start = position * _ENTRY.size
+            self._values[start : start + _ENTRY.size] = value
+            self._used[position] = 1
+
+    def dump(self, *, everything: bool = False) -> bytes:
+        """Return the pictures used in this run (or all that are known), compressed."""
+        packer = zstandard.ZstdCompressor(level=1).compressobj()
+        out = bytearray()
+        for position, key in enumerate(self._table.keys):
+            if everything or self._used[position]:
+                start = position * _ENTRY.size
+                out += packer.compress(_KEY.pack(key) + self._values[start : start + _ENTRY.size])
+        out += packer.flush()
+        return bytes(out)

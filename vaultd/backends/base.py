@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol
 
@@ -71,7 +71,7 @@ class Backend(Protocol):
         """Return the room in the place. Raises PlaceError."""
         ...
 
-    def probe(self) -> list[Finding]:
+    def probe(self) -> Sequence[Finding]:
         """Measure what the place honours, leaving nothing behind. Raises PlaceError."""
         ...
 

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -155,7 +155,7 @@ class FolderBackend:
             raise self._error(error, "cannot be asked for its space") from error
         return Space(usage.total, usage.free)
 
-    def probe(self) -> list[Finding]:
+    def probe(self) -> Sequence[Finding]:
         """Try a write, a link without replacing and a read; remove temporaries older than a day."""
         self._check_root()
         self._clean()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from vaultd.backends.base import Finding, ObjectInfo, Space, check_name
@@ -54,6 +54,6 @@ class MemoryBackend:
         """Memory does not say."""
         return Space(None, None)
 
-    def probe(self) -> list[Finding]:
+    def probe(self) -> Sequence[Finding]:
         """Memory honours everything."""
         return [Finding("create without replacing", True, "an object is never replaced")]

@@ -9,9 +9,10 @@ from typing import Final
 from vaultd.backends.base import Backend
 from vaultd.backup.lane import Lane, StartOverError, Workbench, open_lane
 from vaultd.backup.pictures import Pictures
-from vaultd.backup.report import AccountReport, Changes, Status, TargetResult
+from vaultd.backup.report import AccountReport, Changes, Status, TargetResult, account_report
+from vaultd.backup.unread import KINDS_OF_TABLE
 from vaultd.clock import now, rfc3339
-from vaultd.errors import AccountError, DamageError, PlaceError, VaultdError
+from vaultd.errors import DamageError, PlaceError, VaultdError
 from vaultd.keys import Recipient
 from vaultd.records import MAX_RECORD_BYTES, Body, Record, check_stored, encode_body
 from vaultd.sources.base import Source, SourceAccount, Trouble
@@ -22,26 +23,6 @@ from vaultd.vault.manifest import Manifest
 # A picture's upload must not stretch the source's read transaction; past this many it does.
 _LATER: Final = 500
 _TROUBLES: Final = 20
-
-# What may be missing when a table could not be read as it should: no tombstones for these.
-_KINDS_OF_TABLE: Final[Mapping[str, tuple[str, ...]]] = {
-    "posts": ("post", "received_reshare"),
-    "photos": ("photo",),
-    "comments": ("comment", "received_comment"),
-    "likes": ("like", "received_like"),
-    "polls": ("poll_vote", "received_poll_vote"),
-    "poll_participations": ("poll_vote", "received_poll_vote"),
-    "participations": ("subscription",),
-    "contacts": ("contact",),
-    "aspects": ("aspect",),
-    "tag_followings": ("followed_tag",),
-    "blocks": ("block",),
-    "user_preferences": ("preference",),
-    "roles": ("role",),
-    "conversations": ("conversation", "message"),
-    "conversation_visibilities": ("conversation", "message"),
-    "messages": ("message",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +106,7 @@ class AccountRun:
             return
         if isinstance(item, Trouble):
             self._trouble(f"{item.table} {item.row}: {item.reason}")
-            kinds = _KINDS_OF_TABLE.get(item.table)
+            kinds = KINDS_OF_TABLE.get(item.table)
             self._unread.update(kinds or ())
             self._all_unread |= kinds is None
         elif item.file is not None and len(self._later) < _LATER:
@@ -277,37 +258,6 @@ class AccountRun:
 
     def _records(self) -> int:
         return sum(self._groups[0].index.counts().values()) if self._groups else 0
-
-
-def account_report(
-    username: str,
-    error: VaultdError | None,
-    targets: tuple[TargetResult, ...],
-    records: int = 0,
-    notes: tuple[str, ...] = (),
-) -> AccountReport:
-    """Put an account's outcome together: it failed if any of its targets did."""
-    if error is not None:
-        return AccountReport(
-            username, Status.FAILED, records, targets, str(error), error.code, notes
-        )
-    failed = [t for t in targets if t.status is Status.FAILED]
-    if failed:
-        reason = " ".join(f"{t.target}: {t.reason}" for t in failed)
-        return AccountReport(
-            username, Status.FAILED, records, targets, reason, failed[0].code, notes
-        )
-    written = any(t.status is Status.WRITTEN for t in targets)
-    status = Status.WRITTEN if written else Status.UNCHANGED
-    return AccountReport(username, status, records, targets, notes=notes)
-
-
-def unexpected(error: Exception) -> AccountError:
-    """Wrap a bug so that it stays one account's trouble; its text may hold user data."""
-    return AccountError(
-        f"Reading or packing the account failed unexpectedly ({type(error).__name__}).",
-        hint="This is a bug in vaultd; the log has the place. The other accounts are done.",
-    )
 
 
 def _failed(target: str, error: VaultdError) -> TargetResult:

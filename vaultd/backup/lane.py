@@ -221,7 +221,8 @@ def open_lane(
             state.unstage(enrollment.id, target)
     point = state.point(enrollment.id, target) or NOTHING
     damage = ""
-    if point.last is not None:
+    last = point.last
+    if last is not None:
         try:
             index = AccountIndex.load(state.digests, point.index)
             photos = PhotoCache(state.digests, point.photos)
@@ -240,7 +241,7 @@ def open_lane(
                 mark=hashlib.blake2b(point.index, digest_size=16).digest(),
                 photos=photos,
                 sequence=point.sequence + 1,
-                previous=point.last.hash,
+                previous=last.hash,
             )
             return lane, index
     lane = _open_fresh(bench, enrollment, recipient, target, backend, point)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
+from vaultd.errors import AccountError, VaultdError
+
 Changes: TypeAlias = "dict[str, tuple[int, int, int]]"
 
 
@@ -89,3 +91,34 @@ class RunReport:
     def archives(self) -> int:
         """How many archives were written."""
         return sum(1 for account in self.accounts for t in account.targets if t.archive)
+
+
+def account_report(
+    username: str,
+    error: VaultdError | None,
+    targets: tuple[TargetResult, ...],
+    records: int = 0,
+    notes: tuple[str, ...] = (),
+) -> AccountReport:
+    """Put an account's outcome together: it failed if any of its targets did."""
+    if error is not None:
+        return AccountReport(
+            username, Status.FAILED, records, targets, str(error), error.code, notes
+        )
+    failed = [t for t in targets if t.status is Status.FAILED]
+    if failed:
+        reason = " ".join(f"{t.target}: {t.reason}" for t in failed)
+        return AccountReport(
+            username, Status.FAILED, records, targets, reason, failed[0].code, notes
+        )
+    written = any(t.status is Status.WRITTEN for t in targets)
+    status = Status.WRITTEN if written else Status.UNCHANGED
+    return AccountReport(username, status, records, targets, notes=notes)
+
+
+def unexpected(error: Exception) -> AccountError:
+    """Wrap a bug so that it stays one account's trouble; its text may hold user data."""
+    return AccountError(
+        f"Reading or packing the account failed unexpectedly ({type(error).__name__}).",
+        hint="This is a bug in vaultd; the log has the place. The other accounts are done.",
+    )

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final, ParamSpec
 
 import vaultd
 from vaultd.backends.base import Backend
-from vaultd.backup.account import AccountRun, Pod, account_report, unexpected
+from vaultd.backup.account import AccountRun, Pod
 from vaultd.backup.enroll import incomplete_sentence
 from vaultd.backup.lane import Workbench
-from vaultd.backup.report import AccountReport, RunReport, Status
+from vaultd.backup.report import AccountReport, RunReport, Status, account_report, unexpected
 from vaultd.errors import AccountError, ConfigError, VaultdError
 from vaultd.keys import PodKey
 from vaultd.sources.base import Source, SourceAccount
@@ -230,7 +230,7 @@ def _guard(run: AccountRun, step: Callable[_P, None], *args: _P.args, **kwargs: 
         step(*args, **kwargs)
     except VaultdError as error:
         run.fail(error)
-    except Exception as error:  # reported as this account's failure, and logged
+    except Exception as error:  # noqa: BLE001 - reported as this account's failure, and logged
         _log.exception("An account failed unexpectedly.")
         run.fail(unexpected(error))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from vaultd.backends.base import Backend
@@ -38,7 +39,7 @@ def check_all(config: Config) -> list[Check]:
     results += _guarded("uploads", lambda: _uploads(config))
     results += _guarded("state", lambda: _state(config))
     for name, target in config.targets.items():
-        results += _guarded(f"target {name}", lambda url=target.url, n=name: _target(n, url))
+        results += _guarded(f"target {name}", partial(_target, name, target.url))
     return results
 
 

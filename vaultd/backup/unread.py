@@ -1,0 +1,28 @@
+"""Which kinds may be incomplete when the source could not read a table as it should.
+
+Their missing records are no deletions: a tombstone would take them out of the vault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+KINDS_OF_TABLE: Final[Mapping[str, tuple[str, ...]]] = {
+    "posts": ("post", "received_reshare"),
+    "photos": ("photo",),
+    "comments": ("comment", "received_comment"),
+    "likes": ("like", "received_like"),
+    "polls": ("poll_vote", "received_poll_vote"),
+    "poll_participations": ("poll_vote", "received_poll_vote"),
+    "participations": ("subscription",),
+    "contacts": ("contact",),
+    "aspects": ("aspect",),
+    "tag_followings": ("followed_tag",),
+    "blocks": ("block",),
+    "user_preferences": ("preference",),
+    "roles": ("role",),
+    "conversations": ("conversation", "message"),
+    "conversation_visibilities": ("conversation", "message"),
+    "messages": ("message",),
+}

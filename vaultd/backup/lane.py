@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -131,10 +132,9 @@ class Lane:
         )
         state, account = self.bench.state, self.enrollment.id
         state.stage(account, self.target, point)
-        try:
+        # The name carries the content's hash: where it exists, an earlier try of ours arrived.
+        with suppress(ObjectExists):
             self.backend.create(packed.name, packed.open(), packed.size)
-        except ObjectExists:
-            pass  # the name carries the content's hash: an earlier try of ours had arrived
         state.promote(account, self.target)
         self.photos.dirty = False
         self._archive, self._changes = archive, changes
@@ -244,7 +244,7 @@ def open_lane(
                 previous=last.hash,
             )
             return lane, index
-    lane = _open_fresh(bench, enrollment, recipient, target, backend, point)
+    lane = _open_fresh(bench, enrollment, recipient, (target, backend), point)
     lane.note = damage or lane.note
     return lane, AccountIndex(state.digests)
 
@@ -253,11 +253,11 @@ def _open_fresh(
     bench: Workbench,
     enrollment: Enrollment,
     recipient: Recipient,
-    target: str,
-    backend: Backend,
+    place: tuple[str, Backend],
     point: VaultPoint,
 ) -> Lane:
     """Open a vault whose next archive stands on its own, after all that is there already."""
+    target, backend = place
     vault = enrollment.vault_id
     if enrollment.escrow is not None:
         store_escrow(backend, vault, enrollment.escrow)

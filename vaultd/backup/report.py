@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import TypeAlias
 
 from vaultd.errors import AccountError, VaultdError
@@ -40,7 +42,7 @@ class TargetResult:
 
 @dataclass(frozen=True, slots=True)
 class AccountReport:
-    """One account; `reason` is a sentence when it failed, `notes` what a podmin may want to know."""
+    """One account; `reason` is a sentence when it failed, `notes` are for the podmin."""
 
     username: str
     status: Status
@@ -117,8 +119,15 @@ def account_report(
 
 
 def unexpected(error: Exception) -> AccountError:
-    """Wrap a bug so that it stays one account's trouble; its text may hold user data."""
+    """Wrap a bug so that it stays one account's trouble."""
     return AccountError(
-        f"Reading or packing the account failed unexpectedly ({type(error).__name__}).",
-        hint="This is a bug in vaultd; the log has the place. The other accounts are done.",
+        f"Reading or packing the account failed unexpectedly ({whereabouts(error)}).",
+        hint="This is a bug in vaultd, please report it; the other accounts are done.",
     )
+
+
+def whereabouts(error: BaseException) -> str:
+    """Say what kind of error happened in which line; its own text may quote a user's data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    name = type(error).__name__
+    return f"{name} at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else name

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, ParamSpec
 
 import vaultd
@@ -26,28 +25,36 @@ if TYPE_CHECKING:
 _BATCH_RECORDS: Final = 100_000
 
 _P = ParamSpec("_P")
-_log: Final = logging.getLogger(__name__)
 _Pair = tuple[Enrollment, SourceAccount]
 
 
-def run_backup(
+def run_backup(  # noqa: PLR0917 - what a run needs, in the order of the layers
     config: Config,
     state: State,
     source: Source,
     targets: Mapping[str, Backend],
     pod_key: PodKey,
     usernames: Collection[str] | None = None,
+    *,
     on_progress: Callable[[AccountReport], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> RunReport:
     """Back up these enrolled accounts (or all) to every target; the caller holds the state lock.
 
-    `on_progress` is called after each account. `should_stop` is asked between
-    records; the account in flight is finished, the others are left for the next run.
+    `on_progress` is called after each account. `should_stop` is asked between records; the
+    account in flight is finished, the others are left for the next run.
     One account's failure is in the report and stops nothing. Raises DatabaseError when the
     source as a whole is out of reach, ConfigError for an unusable spool folder.
     """
-    run = _Run(config, state, source, targets, pod_key, on_progress, should_stop)
+    run = _Run(
+        source=source,
+        targets=targets,
+        bench=Workbench(state, pod_key, state.directory / "spool"),
+        pod=Pod(config.pod.url, f"vaultd {vaultd.__version__}"),
+        batch=config.limits.batch_accounts,
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
     return run.run(usernames)
 
 
@@ -55,38 +62,28 @@ class _StoppedError(Exception):
     """The run was asked to stop while a batch was being read."""
 
 
+@dataclass(slots=True, kw_only=True)
 class _Run:
-    def __init__(
-        self,
-        config: Config,
-        state: State,
-        source: Source,
-        targets: Mapping[str, Backend],
-        pod_key: PodKey,
-        on_progress: Callable[[AccountReport], None] | None,
-        should_stop: Callable[[], bool],
-    ) -> None:
-        self._batch = config.limits.batch_accounts
-        self._pod = Pod(config.pod.url, f"vaultd {vaultd.__version__}")
-        self._state = state
-        self._source = source
-        self._targets = targets
-        self._bench = Workbench(state, pod_key, state.directory / "spool")
-        self._on_progress = on_progress
-        self._should_stop = should_stop
-        self._report = RunReport()
+    source: Source
+    targets: Mapping[str, Backend]
+    bench: Workbench
+    pod: Pod
+    batch: int
+    on_progress: Callable[[AccountReport], None] | None
+    should_stop: Callable[[], bool]
+    report: RunReport = field(default_factory=RunReport)
 
     def run(self, usernames: Collection[str] | None) -> RunReport:
         started = time.monotonic()
         try:
-            self._bench.spool.mkdir(mode=0o700, exist_ok=True)
+            self.bench.spool.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise ConfigError(
-                f"state.path: {self._bench.spool} cannot be made ({error.strerror})."
+                f"state.path: {self.bench.spool} cannot be made ({error.strerror})."
             ) from error
-        enrollments = self._state.enrollments(usernames)
+        enrollments = self.bench.state.enrollments(usernames)
         asked = len(enrollments) if usernames is None else len(set(usernames))
-        run_id = self._state.journal.start_run(asked)
+        run_id = self.bench.state.journal.start_run(asked)
         problem: str | None = None
         try:
             self._batches(self._select(enrollments, usernames))
@@ -94,16 +91,16 @@ class _Run:
             problem = str(error)
             raise
         finally:
-            self._report.seconds = time.monotonic() - started
-            self._state.journal.finish_run(
+            self.report.seconds = time.monotonic() - started
+            self.bench.state.journal.finish_run(
                 run_id,
-                looked_at=self._report.looked_at,
-                changed=len(self._report.changed),
-                failed=len(self._report.failed),
-                size=self._report.bytes,
-                error=problem or ("It was asked to stop." if self._report.interrupted else None),
+                looked_at=self.report.looked_at,
+                changed=len(self.report.changed),
+                failed=len(self.report.failed),
+                size=self.report.bytes,
+                error=problem or ("It was asked to stop." if self.report.interrupted else None),
             )
-        return self._report
+        return self.report
 
     def _select(
         self, enrollments: Sequence[Enrollment], usernames: Collection[str] | None
@@ -113,7 +110,7 @@ class _Run:
         names = sorted(set(enrolled if usernames is None else usernames))
         accounts = {
             account.username: account
-            for account in self._source.accounts(None if usernames is None else names)
+            for account in self.source.accounts(None if usernames is None else names)
         }
         pairs: list[_Pair] = []
         for name in names:
@@ -126,30 +123,29 @@ class _Run:
         return pairs
 
     def _batches(self, pairs: Sequence[_Pair]) -> None:
-        counts = self._state.record_counts()
-        for batch in _cut(pairs, self._batch, counts):
-            if self._should_stop():
-                self._report.interrupted = True
+        counts = self.bench.state.record_counts()
+        for batch in _cut(pairs, self.batch, counts):
+            if self.should_stop():
+                self.report.interrupted = True
                 return
             self._run_batch(batch)
-            if self._report.interrupted:
+            if self.report.interrupted:
                 return
 
     def _run_batch(self, batch: Sequence[_Pair]) -> None:
         try:
-            runs = self._read(batch, self._targets)
+            runs = self._read(batch, self.targets)
         except _StoppedError:
-            self._report.interrupted = True
+            self.report.interrupted = True
             return
         except Exception as error:  # noqa: BLE001 - any row may break a source: find out whose
             # Raises where the source as a whole is away; then no account is to blame.
-            self._source.accounts([account.username for _, account in batch])
-            _log.warning("A batch of %d accounts failed.", len(batch), exc_info=error)
+            self.source.accounts([account.username for _, account in batch])
             if len(batch) == 1:
                 self._failed(batch[0][0], error)
                 return
             for pair in batch:
-                if not self._report.interrupted:
+                if not self.report.interrupted:
                     self._run_batch([pair])
             return
         self._finish(runs)
@@ -157,17 +153,17 @@ class _Run:
     def _read(self, batch: Sequence[_Pair], targets: Mapping[str, Backend]) -> list[AccountRun]:
         """Read a batch and return its runs, ready to finish; raises what the source raises."""
         runs = [
-            AccountRun(self._bench, self._source, self._pod, account, enrollment)
+            AccountRun(self.bench, self.source, self.pod, account, enrollment)
             for enrollment, account in batch
         ]
         by_key = {run.account.key: run for run in runs}
         try:
             for run in runs:
                 _guard(run, run.open, targets)
-            for account, item in self._source.read([account for _, account in batch]):
+            for account, item in self.source.read([account for _, account in batch]):
                 run = by_key[account.key]
                 _guard(run, run.take, item)
-                if self._should_stop():
+                if self.should_stop():
                     raise _StoppedError
         except BaseException:
             for run in runs:
@@ -177,8 +173,8 @@ class _Run:
 
     def _finish(self, runs: Sequence[AccountRun]) -> None:
         for number, run in enumerate(runs):
-            if number and self._should_stop():
-                self._report.interrupted = True
+            if number and self.should_stop():
+                self.report.interrupted = True
                 for each in runs[number:]:
                     each.close()
                 return
@@ -190,11 +186,11 @@ class _Run:
 
     def _again(self, run: AccountRun, first: AccountReport) -> AccountReport:
         """Read an account once more for the vaults whose next archive must stand on its own."""
-        targets = {name: self._targets[name] for name in run.again}
+        targets = {name: self.targets[name] for name in run.again}
         try:
             (second,) = self._read([(run.enrollment, run.account)], targets)
         except _StoppedError:
-            self._report.interrupted = True
+            self.report.interrupted = True
             return replace(first, status=Status.FAILED, reason="The run was stopped; see notes.")
         except Exception as error:  # noqa: BLE001 - one account's trouble, as in _run_batch
             return account_report(first.username, _typed(error), first.targets, notes=first.notes)
@@ -212,12 +208,12 @@ class _Run:
         self._done(enrollment, account_report(enrollment.username, _typed(error), ()))
 
     def _done(self, enrollment: Enrollment | None, report: AccountReport) -> None:
-        self._report.accounts.append(report)
+        self.report.accounts.append(report)
         if enrollment is not None:
             reason = report.reason or " ".join(report.notes)
-            self._state.journal.record_result(enrollment.id, report.status.value, reason)
-        if self._on_progress is not None:
-            self._on_progress(report)
+            self.bench.state.journal.record_result(enrollment.id, report.status.value, reason)
+        if self.on_progress is not None:
+            self.on_progress(report)
 
 
 def _typed(error: Exception) -> VaultdError:
@@ -230,8 +226,7 @@ def _guard(run: AccountRun, step: Callable[_P, None], *args: _P.args, **kwargs: 
         step(*args, **kwargs)
     except VaultdError as error:
         run.fail(error)
-    except Exception as error:  # noqa: BLE001 - reported as this account's failure, and logged
-        _log.exception("An account failed unexpectedly.")
+    except Exception as error:  # noqa: BLE001 - reported as this account's failure
         run.fail(unexpected(error))
 
 

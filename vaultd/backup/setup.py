@@ -12,7 +12,7 @@ from vaultd.backends.base import Backend
 from vaultd.backends.place import open_place
 from vaultd.backup.enroll import RECOVERY_FILE, load_recovery
 from vaultd.config import Config, redact_url
-from vaultd.errors import ConfigError, VaultdError
+from vaultd.errors import VaultdError
 from vaultd.keys import PodKey
 from vaultd.sources.diaspora import DiasporaSource
 

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The daemon: the clock, signals and systemd around the engine."""

@@ -24,11 +24,11 @@ _NAMED = frozenset({"preference", "role"})
 _SETTINGS = (
     ("encrypted_password", 'password; the importer makes a random one, use "forgot password".'),
     ("otp_required_for_login", "two-factor login; switch it on again on the new pod."),
-    ("color_theme", "colour theme."),
+    ("color_theme", "choice of colours."),
     ("post_default_public", "default audience of new posts."),
     ("disable_mail", 'switch "no e-mails at all" (it is in the archive, the importer ignores it).'),
-    ("hidden_posts", "list of posts you have hidden."),
-    ("invited_by", "note who invited you."),
+    ("hidden_posts", "posts you have hidden."),
+    ("invited_by", "memory of who invited you."),
     ("invitation_codes", "invitation codes."),
     ("services", "connections to other services."),
     ("reports", "reports you made to your administrator."),
@@ -44,7 +44,6 @@ _AVATAR = (
 _LONE = "photos that belong to no post (profile pictures, old uploads): only their files are there."
 _LOST_POST = "photos whose post is not in the archive: only their files are there."
 _ORDER = "order of your aspects."
-_MENTIONS = "remark: mentions of your old address inside texts are not rewritten by the importer."
 
 
 def leftovers(writing: Writing, snapshot: RestorePoint, account: Body, profile: Body) -> None:
@@ -66,7 +65,6 @@ def leftovers(writing: Writing, snapshot: RestorePoint, account: Body, profile: 
     for guid, has_post in writing.index.photos_without_kept_post():
         reason = _LOST_POST if has_post else _LONE
         report.add(Section.NO_PLACE, reason, f"photo {guid}")
-    report.add(Section.NOTE, _MENTIONS)
 
 
 def private_post(writing: Writing, made: Body) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vaultd.fields import entity, flag, mapping, text, texts
 from vaultd.records import Body, Json, StoredRecord
 from vaultd.restore import importer_rules as rules
+from vaultd.restore.author_signature import fits
 from vaultd.restore.diaspora_entities import Writing
 from vaultd.restore.report import Section
 
@@ -32,15 +33,19 @@ _ON_COMMENT_OTHERS = (
 )
 _ON_COMMENT = "your likes on comments; the importer looks for their parent among posts only."
 _OLD_POD = (
-    "of your comments, likes and votes are on posts of the old pod itself. The importer asks only "
-    "the old pod for them: if it is gone, only those survive whose post the new pod knows already."
+    "comments, likes and votes of yours on posts of the old pod itself. The importer asks only the "
+    "old pod for them: if it is gone, those survive whose post the new pod knows already."
 )
 _THROUGH_OLD_POD = (
-    "of your comments, likes and votes are on posts of other pods. The importer asks the old pod "
-    "the way there: if it is gone, only those survive whose post the new pod knows already."
+    "comments, likes and votes of yours on posts of other pods. The importer asks the old pod the "
+    "way there: if it is gone, those survive whose post the new pod knows already."
+)
+_SIGNATURE = (
+    "{own} by others whose signature does not fit the key the old pod had of their author; the "
+    "importer refuses them one by one."
 )
 _BLOCKED = (
-    "{own} in the archive are by people you block. The importer takes them before it sets the "
+    "{own} in the archive by people you block. The importer takes them before it sets the "
     "blocks, but a second import would stop at them: undo the blocks before you repeat one."
 )
 
@@ -91,6 +96,9 @@ def received(writing: Writing, record: StoredRecord, blocked: frozenset[str]) ->
             out[key] = value
     author = text(data, "author") or ""
     writing.index.add_author(author)
+    known = writing.index.person(author).public_key
+    if known and fits(out, texts(made, "property_order"), signature, known) is False:
+        report.add(Section.PASSED_OVER, _SIGNATURE.format(own=name), _describe(record, data))
     if author in blocked:
         report.add(Section.NOTE, _BLOCKED.format(own=name), _describe(record, data))
     return made

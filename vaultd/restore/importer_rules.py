@@ -7,7 +7,7 @@ what they raise: one bad entity ends the whole run half-way.
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from vaultd.records import Json
@@ -63,7 +63,7 @@ def is_birthday(value: str) -> bool:
     if not _BIRTHDAY.fullmatch(value):
         return False
     try:
-        datetime.strptime(value, "%Y-%m-%d")
+        date.fromisoformat(value)
     except ValueError:
         return False
     return True

@@ -31,7 +31,13 @@ CREATE TABLE contact (handle TEXT PRIMARY KEY);
 CREATE TABLE in_aspect (aspect TEXT, handle TEXT, UNIQUE (aspect, handle));
 CREATE TABLE kept (kind TEXT, guid TEXT, UNIQUE (kind, guid));
 CREATE TABLE author (handle TEXT PRIMARY KEY);
-"""
+CREATE VIEW contact_host AS SELECT coalesce(
+    person.pod, lower(substr(contact.handle, instr(contact.handle, '@') + 1))) AS host
+    FROM contact LEFT JOIN person ON person.handle = contact.handle;
+CREATE VIEW tie_host AS SELECT post, coalesce(
+    person.pod, lower(substr(tie.handle, instr(tie.handle, '@') + 1))) AS host
+    FROM tie LEFT JOIN person ON person.handle = tie.handle;
+"""  # where the pod says somebody lives counts before what the diaspora* ID says
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +105,14 @@ class JoinIndex:
         for aspect in aspects:
             self._run("INSERT OR IGNORE INTO in_aspect VALUES (?, ?)", (aspect, handle))
 
-    def is_contact(self, handle: str) -> bool:
-        """Whether somebody is a contact."""
-        return self._has("SELECT 1 FROM contact WHERE handle = ?", handle)
-
     def contact_hosts(self) -> list[str]:
         """Return the hosts of all contacts."""
-        return self._hosts("SELECT handle FROM contact", ())
+        return [str(row[0]) for row in self._run("SELECT DISTINCT host FROM contact_host")]
 
     def hosts_tied_to(self, post: str) -> list[str]:
         """Return the hosts of the people who get news of a post."""
-        return self._hosts("SELECT handle FROM tie WHERE post = ?", (post,))
+        rows = self._run("SELECT DISTINCT host FROM tie_host WHERE post = ?", (post,))
+        return [str(row[0]) for row in rows]
 
     def people_of(self, post: str, aspects: list[str]) -> list[str]:
         """Return the people a private post went to."""
@@ -144,18 +147,6 @@ class JoinIndex:
             " WHERE person.guid IS NOT NULL AND person.key IS NOT NULL"
             " AND NOT EXISTS (SELECT 1 FROM contact WHERE contact.handle = author.handle)"
         )
-
-    def _has(self, query: str, value: str) -> bool:
-        return self._run(query, (value,)).fetchone() is not None
-
-    def _hosts(self, query: str, values: tuple[str, ...]) -> list[str]:
-        # The pod's own idea of where somebody lives counts before what the diaspora* ID says.
-        rows = self._run(
-            "SELECT DISTINCT coalesce(person.pod, lower(substr(h.handle, instr(h.handle, '@') + 1)))"
-            f" FROM ({query}) AS h LEFT JOIN person ON person.handle = h.handle",
-            values,
-        )
-        return [str(row[0]) for row in rows]
 
 
 @contextmanager

@@ -10,10 +10,8 @@ from vaultd.errors import DamageError
 MAX_NAME_BYTES: Final = 200
 
 # Restored folders travel: what Windows cannot hold is refused everywhere.
-_RESERVED: Final = frozenset(
-    ("con", "prn", "aux", "nul", "conin$", "conout$")
-    + tuple(f"{device}{digit}" for device in ("com", "lpt") for digit in "0123456789¹²³")
-)
+_DEVICES: Final = [f"{name}{digit}" for name in ("com", "lpt") for digit in "0123456789¹²³"]
+_RESERVED: Final = frozenset(("con", "prn", "aux", "nul", "conin$", "conout$", *_DEVICES))
 _FORBIDDEN: Final = frozenset('/\\:*?"<>|')
 
 

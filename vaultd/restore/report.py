@@ -63,8 +63,10 @@ class Report:
             yield f"  {number:>7}  {what}"
         yield ""
         yield "To import, the new pod's administrator runs  bin/rake accounts:migration  with the"
-        yield "two files beside this report. The archive holds the account's private key, unencrypted:"
+        yield "two files beside this report. The archive holds the account's private key as it is:"
         yield "whoever has it can move the account. Delete it when the import is done."
+        yield "Mentions of the old address inside texts stay as they are; the importer does not"
+        yield "rewrite them."
         for section in Section:
             groups = self.groups(section)
             if not groups:

@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from gzip import BadGzipFile, GzipFile
 from pathlib import Path
-from typing import IO, BinaryIO, Final, NoReturn
+from typing import IO, BinaryIO, Final
 
 import msgspec
 
@@ -29,7 +29,7 @@ def read_export(path: Path, limit: int = DEFAULT_LIMIT) -> Body:
         with path.open("rb") as file:
             data = _unpacked(path, file, limit)
     except OSError as error:
-        _refuse(path, f"cannot be read ({error.strerror or error})", error)
+        raise _refusal(path, f"cannot be read ({error.strerror or error})") from error
     return parse_export(path, data)
 
 
@@ -38,13 +38,13 @@ def parse_export(path: Path, data: bytes) -> Body:
     try:
         value = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"))
     except RecursionError as error:
-        _refuse(path, "is nested too deeply", error)
+        raise _refusal(path, "is nested too deeply") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        _refuse(path, f"is not readable JSON ({error})", error)
+        raise _refusal(path, f"is not readable JSON ({error})") from error
     if not isinstance(value, dict):
-        _refuse(path, "is not a JSON object")
+        raise _refusal(path, "is not a JSON object")
     if not _is_bounded(value, MAX_DEPTH):
-        _refuse(path, f"is nested deeper than {MAX_DEPTH} levels")
+        raise _refusal(path, f"is nested deeper than {MAX_DEPTH} levels")
     return value
 
 
@@ -56,7 +56,7 @@ def _unpacked(path: Path, file: BinaryIO, limit: int) -> bytes:
             with GzipFile(fileobj=file) as packed:
                 return _read(path, packed, limit)
         except (BadGzipFile, EOFError, zlib.error) as error:
-            _refuse(path, f"is a damaged gzip file ({error})", error)
+            raise _refusal(path, f"is a damaged gzip file ({error})") from error
     if start == b"PK\x03\x04":
         return _from_zip(path, file, limit)
     return _read(path, file, limit)
@@ -71,10 +71,10 @@ def _from_zip(path: Path, file: BinaryIO, limit: int) -> bytes:
                         return _read(path, entry, limit)
     except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
         # RuntimeError is what zipfile raises for an encrypted entry.
-        _refuse(path, f"is a zip file that cannot be unpacked ({error})", error)
+        raise _refusal(path, f"is a zip file that cannot be unpacked ({error})") from error
     except ValueError as error:
-        _refuse(path, f"is a damaged zip file ({error})", error)
-    _refuse(path, "is a zip file without a .json file in it")
+        raise _refusal(path, f"is a damaged zip file ({error})") from error
+    raise _refusal(path, "is a zip file without a .json file in it")
 
 
 def _read(path: Path, file: IO[bytes] | GzipFile, limit: int) -> bytes:
@@ -82,7 +82,7 @@ def _read(path: Path, file: IO[bytes] | GzipFile, limit: int) -> bytes:
     while piece := file.read(_PIECE):
         whole += piece
         if len(whole) > limit:
-            _refuse(path, f"is larger than {limit:,} bytes when unpacked")
+            raise _refusal(path, f"is larger than {limit:,} bytes when unpacked")
     return bytes(whole)
 
 
@@ -94,5 +94,5 @@ def _is_bounded(value: object, left: int) -> bool:
     return True
 
 
-def _refuse(path: Path, why: str, cause: Exception | None = None) -> NoReturn:
-    raise ExportFileError(f"The export file {path} {why}.", hint=_HINT) from cause
+def _refusal(path: Path, why: str) -> ExportFileError:
+    return ExportFileError(f"The export file {path} {why}.", hint=_HINT)

@@ -24,10 +24,10 @@ def prepare_directory(directory: Path) -> None:
     """Make the state folder, readable by its owner only; raises ConfigError."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.chmod(directory, 0o700)
+        directory.chmod(0o700)
         # SQLite gives its side files (-wal, -shm) the mode of the database file.
         os.close(os.open(directory / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        os.chmod(directory / FILE_NAME, 0o600)
+        (directory / FILE_NAME).chmod(0o600)
     except OSError as error:
         raise ConfigError(
             f"state.path: {directory} cannot be used ({error.strerror}).",

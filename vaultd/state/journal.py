@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from vaultd.clock import now, rfc3339
 from vaultd.state.database import Database
 from vaultd.state.models import AccountResultRow, EnrollmentRow, RunRow
+
+_KEPT_RUNS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Journal:
             )
             session.add(row)
             session.flush()
+            session.execute(delete(RunRow).where(RunRow.id <= row.id - _KEPT_RUNS))
             return row.id
 
     def finish_run(
@@ -121,4 +125,4 @@ class Journal:
             AccountResultRow.at,
         ).join(EnrollmentRow, EnrollmentRow.id == AccountResultRow.enrollment_id)
         with self._session() as session:
-            return [AccountResult(*row) for row in session.execute(query).tuples()]
+            return [AccountResult(*row) for row in session.execute(query)]

@@ -127,7 +127,7 @@ class State:
             VaultRow.enrollment_id
         )
         with self._session() as session:
-            return {account: count for account, count in session.execute(query).tuples()}
+            return {row[0]: row[1] for row in session.execute(query)}
 
     def stage(self, enrollment_id: int, target: str, point: VaultPoint) -> None:
         """Note the point that a create in flight will make."""
@@ -195,7 +195,7 @@ class State:
         with self._session() as session:
             return [
                 VaultSummary(user, target, sequence, at, records, len(unpack_archives(archives)))
-                for user, target, sequence, at, records, archives in session.execute(query).tuples()
+                for user, target, sequence, at, records, archives in session.execute(query)
             ]
 
     def results(self) -> list[AccountResult]:

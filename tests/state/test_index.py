@@ -1,0 +1,128 @@
+"""The index: what changed and what is missing, in little memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vaultd.errors import DamageError
+from vaultd.state.digests import Digests
+from vaultd.state.index import AccountIndex, Change
+from vaultd.state.photos import KnownPhoto, PhotoCache
+
+DIGESTS = Digests(b"s" * 32)
+IDS = st.one_of(
+    st.text(max_size=300),
+    st.text("0123456789abcdef", min_size=32, max_size=32),
+    st.text("0123456789ABCDEF", min_size=32, max_size=32),
+    st.just("x" * 70_000),
+).filter(lambda text: not any("\ud800" <= c <= "\udfff" for c in text))
+CONTENT = st.dictionaries(
+    st.tuples(st.sampled_from(["post", "like", "person"]), IDS),
+    st.tuples(st.integers(0, 2**64 - 1), st.booleans()),
+    max_size=40,
+)
+
+
+@given(CONTENT, CONTENT)
+def test_two_runs_tell_exactly_what_is_different(
+    old: dict[tuple[str, str], tuple[int, bool]], new: dict[tuple[str, str], tuple[int, bool]]
+) -> None:
+    index = AccountIndex(DIGESTS)
+    for (kind, record_id), (body, passive) in old.items():
+        assert index.observe(kind, record_id, body, passive) is Change.ADDED
+        assert index.observe(kind, record_id, body, passive) is Change.REPEATED
+    assert list(index.missing()) == []
+    index = AccountIndex.load(DIGESTS, index.dump())
+    for (kind, record_id), (body, passive) in new.items():
+        before = old.get((kind, record_id))
+        expected = (
+            Change.ADDED if before is None else Change.SAME if before[0] == body else Change.CHANGED
+        )
+        assert index.observe(kind, record_id, body, passive) is expected
+    missing = {(gone.kind, gone.id): gone.passive for gone in index.missing()}
+    assert missing == {key: old[key][1] for key in old if key not in new}
+    counts: dict[str, int] = {}
+    for kind, _ in new:
+        counts[kind] = counts.get(kind, 0) + 1
+    assert index.counts() == counts
+    again = AccountIndex.load(DIGESTS, index.dump())
+    assert len(again) == len(new)
+    for (kind, record_id), (body, passive) in new.items():
+        assert again.observe(kind, record_id, body, passive) is Change.SAME
+    assert list(again.missing()) == []
+
+
+def test_kept_records_and_kinds_are_not_missing() -> None:
+    index = AccountIndex(DIGESTS)
+    for number in range(3):
+        index.observe("post", f"p{number}", 1)
+        index.observe("like", f"l{number}", 1)
+    index = AccountIndex.load(DIGESTS, index.dump())
+    index.keep("post", "p1")
+    index.keep("post", "never seen")
+    index.keep_kind("like")
+    index.keep_kind("never seen")
+    assert [gone.id for gone in index.missing()] == ["p0", "p2"]
+
+
+@pytest.mark.parametrize("data", [b"junk", b"\x28\xb5\x2f\xfd junk", b"\x00"])
+def test_a_damaged_index_is_named(data: bytes) -> None:
+    with pytest.raises(DamageError, match="no vault is affected"):
+        AccountIndex.load(DIGESTS, data)
+
+
+def test_every_cut_of_an_index_is_noticed() -> None:
+    index = AccountIndex(DIGESTS)
+    index.observe("post", "a" * 32, 1)
+    data = index.dump()
+    for end in range(1, len(data)):
+        with pytest.raises(DamageError):
+            AccountIndex.load(DIGESTS, data[:end])
+
+
+def test_a_hundred_thousand_records_take_less_than_eleven_megabytes() -> None:
+    index = AccountIndex(DIGESTS)
+    for number in range(100_000):
+        index.observe("comment", f"{number:032x}", number)
+    data = index.dump()
+    del index
+    tracemalloc.start()
+    index = AccountIndex.load(DIGESTS, data)
+    for number in range(100_000):
+        assert index.observe("comment", f"{number:032x}", number + 1) is Change.CHANGED
+    index.dump()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 11 * 2**20
+
+
+def test_the_state_database_does_not_tell_what_bodies_were() -> None:
+    one, two = Digests(b"1" * 32), Digests(b"2" * 32)
+    assert one.body(b"text") != two.body(b"text")
+    assert one.key("post", "a") != two.key("post", "a")
+
+
+def test_a_picture_list_keeps_what_was_used() -> None:
+    photo = KnownPhoto(b"d" * 32, 7, 123, 2**63)
+    cache = PhotoCache(DIGESTS)
+    cache.put("f1", "a.png", photo)
+    cache.put("f2", "b.png", photo)
+    cache.put("f2", "b.png", KnownPhoto(b"e" * 32, 8, 124, 5))
+    cache = PhotoCache(DIGESTS, cache.dump())
+    assert not cache.dirty
+    assert cache.get("f1", "a.png") == photo
+    assert cache.get("f1", "other.png") is None
+    everything = PhotoCache(DIGESTS, cache.dump(everything=True))
+    assert everything.get("f2", "b.png") == KnownPhoto(b"e" * 32, 8, 124, 5)
+    used = PhotoCache(DIGESTS, cache.dump())
+    assert used.get("f1", "a.png") == photo
+    assert used.get("f2", "b.png") is None
+
+
+def test_a_damaged_picture_list_is_named() -> None:
+    with pytest.raises(DamageError):
+        PhotoCache(DIGESTS, b"junk")

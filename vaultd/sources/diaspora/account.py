@@ -1,0 +1,168 @@
+"""Account and profile: the row of `users`, its person, and the small tables hanging on both."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final
+
+from sqlalchemy import select
+
+from vaultd.records import Body, Json
+from vaultd.sources.base import SourceAccount, Trouble
+from vaultd.sources.diaspora.batch import NOISE, Batch, Item, Row
+from vaultd.sources.diaspora.values import exact, flag, json_safe, text
+
+_USER: Final = (
+    "username email language disable_mail show_community_spotlight_in_stream auto_follow_back "
+    "color_theme post_default_public getting_started encrypted_password otp_required_for_login "
+    "plain_otp_secret otp_backup_codes unconfirmed_email"
+).split()
+_KNOWN_USER: Final = frozenset(
+    [*_USER, "id", "serialized_private_key", "created_at", "locked_at", "hidden_shareables",
+     "invited_by_id", "auto_follow_back_aspect_id"]
+)  # fmt: skip
+_PROFILE: Final = (
+    "first_name last_name image_url image_url_medium image_url_small gender bio location"
+).split()
+_KNOWN_PROFILE: Final = frozenset(
+    [*_PROFILE, "id", "person_id", "birthday", "searchable", "nsfw", "public_details", "full_name",
+     "diaspora_handle"]
+)  # fmt: skip
+_HIDDEN: Final = re.compile(r"^\s*-\s*['\"]?(\d{1,18})['\"]?\s*$", re.M)
+_HIDDEN_FORM: Final = re.compile(r"(---)?\s*(\{\}|(['\"]?Post['\"]?:\s*(\[\]|(\n\s*-.*)*)\s*)?)\s*")
+
+
+def read_accounts(batch: Batch) -> Iterator[Item]:
+    """Yield `account` and `profile` of every account of the batch."""
+    schema, users = batch.schema, batch.schema["users"]
+    rows = list(batch.rows(select(users).where(users.c.id.in_(batch.users)).order_by(users.c.id)))
+    hanging = {
+        "invitation_codes": _by_user(batch, "invitation_codes", ("token", "count")),
+        "services": _by_user(batch, "services", None),
+        "reports": _by_user(batch, "reports", ("item_type", "reviewed", "text", "created_at")),
+    }
+    ended = {
+        "migrations": _by_person(batch, "account_migrations", "old_person_id"),
+        "deletions": _by_person(batch, "account_deletions", "person_id"),
+    }
+    hidden = _hidden_posts(batch, rows)
+    inviters = _inviters(batch, rows)
+    people = schema["people"]
+    query = select(people.c.owner_id, people.c.created_at).where(people.c.owner_id.in_(batch.users))
+    since = {row["owner_id"]: exact(row["created_at"]) for row in batch.rows(query)}
+    for row in rows:
+        account = batch.by_user[row["id"]]
+        raw = row["hidden_shareables"]
+        if raw is not None and not _HIDDEN_FORM.fullmatch(text(raw)):
+            yield account, Trouble("users", str(row["id"]), "hidden_shareables is no list of posts")
+        body: Body = {name: json_safe(row[name]) for name in _USER if name in row}
+        body |= {
+            "username": text(row["username"]),
+            "email": text(row["email"]),
+            "handle": account.handle,
+            "guid": account.guid,
+            "state": account.state,
+            "private_key": json_safe(row["serialized_private_key"]),
+            "public_key": account.public_key,
+            "created_at": exact(row["created_at"]),
+            "auto_follow_back_aspect": _aspect(row["auto_follow_back_aspect_id"]),
+            "hidden_posts": list(hidden.get(row["id"], [])),
+            "invited_by": inviters.get(row["invited_by_id"]),
+            "pod_url": batch.pod_url,
+            "person_created_at": since.get(row["id"]),
+            "row": batch.extra("users", row, _KNOWN_USER),
+        }
+        for name in ("disable_mail", "show_community_spotlight_in_stream", "auto_follow_back",
+                     "post_default_public", "getting_started"):  # fmt: skip
+            body[name] = flag(row[name])
+        for name, found in hanging.items():
+            body[name] = found.get(row["id"], [])
+        person = batch.person_of.get(row["id"])
+        for name, found in ended.items():
+            body[name] = found.get(person or 0, [])
+        yield batch.record(account, "account", account.guid, row["id"], body)
+    yield from _profiles(batch)
+
+
+def _aspect(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _by_user(batch: Batch, name: str, columns: tuple[str, ...] | None) -> dict[int, list[Json]]:
+    table = batch.schema.get(name)
+    found: dict[int, list[Json]] = defaultdict(list)
+    if table is None:
+        return found
+    wanted = columns or tuple(sorted(set(table.columns.keys()) - NOISE - {"id", "user_id"}))
+    query = select(table).where(table.c.user_id.in_(batch.users)).order_by(table.c.id)
+    for row in batch.rows(query):
+        found[row["user_id"]].append({c: json_safe(row[c]) for c in wanted if c in row})
+    return found
+
+
+def _by_person(batch: Batch, name: str, column: str) -> dict[int, list[Json]]:
+    table = batch.schema.get(name)
+    found: dict[int, list[Json]] = defaultdict(list)
+    if table is None:
+        return found
+    query = select(table).where(table.c[column].in_(batch.persons)).order_by(table.c.id)
+    for row in batch.rows(query):
+        kept = sorted(set(row) - {"id", column, "new_person_id"})
+        found[row[column]].append({c: json_safe(row[c]) for c in kept})
+    return found
+
+
+def _hidden_posts(batch: Batch, rows: list[Row]) -> dict[int, list[str]]:
+    ids = {row["id"]: [int(i) for i in _HIDDEN.findall(text(row["hidden_shareables"]))]
+           for row in rows}  # fmt: skip
+    posts = batch.schema["posts"]
+    wanted = {i for found in ids.values() for i in found if i < 2**31}
+    query = select(posts.c.id, posts.c.guid)
+    guids = {r["id"]: text(r["guid"]) for r in batch.lookup(query, posts.c.id, wanted)}
+    return {user: [guids[i] for i in found if i in guids] for user, found in ids.items()}
+
+
+def _inviters(batch: Batch, rows: list[Row]) -> dict[int, str]:
+    people = batch.schema["people"]
+    wanted = {row["invited_by_id"] for row in rows if row["invited_by_id"] is not None}
+    query = select(people.c.owner_id, people.c.diaspora_handle)
+    return {
+        r["owner_id"]: text(r["diaspora_handle"])
+        for r in batch.lookup(query, people.c.owner_id, wanted)
+    }
+
+
+def _profiles(batch: Batch) -> Iterator[Item]:
+    profiles, tags = batch.schema["profiles"], batch.schema["tags"]
+    taggings = batch.schema["taggings"]
+    query = (
+        select(profiles.c.person_id, tags.c.name)
+        .join(taggings, taggings.c.taggable_id == profiles.c.id)
+        .join(tags, tags.c.id == taggings.c.tag_id)
+        .where(taggings.c.taggable_type == "Profile", profiles.c.person_id.in_(batch.persons))
+        .order_by(taggings.c.id)
+    )
+    own: dict[int, list[str]] = defaultdict(list)
+    for row in batch.rows(query):
+        own[row["person_id"]].append(f"#{text(row['name'])}")
+    query = select(profiles).where(profiles.c.person_id.in_(batch.persons)).order_by(profiles.c.id)
+    for row in batch.rows(query):
+        account: SourceAccount = batch.by_person[row["person_id"]]
+        data: dict[str, Json] = {"author": account.handle}
+        data |= {n: text(row[n]) for n in _PROFILE if row[n] is not None}
+        if row["birthday"] is not None:
+            data["birthday"] = str(row["birthday"])[:10]
+        data |= {
+            "searchable": flag(row["searchable"]),
+            "nsfw": flag(row["nsfw"]),
+            "public": flag(row["public_details"]),
+            "tag_string": " ".join(own.get(row["person_id"], [])),
+        }
+        body: Body = {
+            "entity_type": "profile",
+            "entity_data": data,
+            "row": batch.extra("profiles", row, _KNOWN_PROFILE),
+        }
+        yield batch.record(account, "profile", account.handle, row["id"], body)

@@ -1,0 +1,129 @@
+"""A batch: the accounts read together, the snapshot, and what is learnt of people on the way."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, select
+
+from vaultd.records import Body, Json, Record
+from vaultd.sources.base import SourceAccount, Trouble
+from vaultd.sources.diaspora.schema import Schema
+from vaultd.sources.diaspora.values import json_safe, text
+
+Row = Mapping[str, Any]
+Item = tuple[SourceAccount, Record | Trouble]
+CHUNK: Final = 10_000
+
+# Noise and derived values: never in a body (facts A5).
+NOISE: Final = frozenset(
+    "updated_at likes_count comments_count reshares_count interacted_at o_embed_cache_id "
+    "open_graph_cache_id vote_count taggings_count last_seen sign_in_count current_sign_in_at "
+    "last_sign_in_at current_sign_in_ip last_sign_in_ip remember_created_at reset_password_token "
+    "reset_password_sent_at consumed_timestep export exported_at exporting exported_photos_file "
+    "exported_photos_at exporting_photos remove_after confirm_email_token authentication_token".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A row of `people` as records name it."""
+
+    handle: str
+    guid: str
+    local: bool
+
+
+@dataclass(slots=True)
+class Ties:
+    """What is known of others around one account, gathered while its records are read."""
+
+    people: set[int] = field(default_factory=set)
+    reasons: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    of_person: dict[int, dict[str, list[Json]]] = field(default_factory=dict)
+    knows_me: dict[int, Body] = field(default_factory=dict)
+    seen: set[tuple[str, str]] = field(default_factory=set)
+
+    def tie(self, person: int, kind: str, what: Json) -> None:
+        """Note a tie of a person to the account."""
+        self.people.add(person)
+        self.of_person.setdefault(person, {}).setdefault(kind, []).append(what)
+
+
+class Batch:
+    """Everything a table's reader needs: who is in the batch, and how to query."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        schema: Schema,
+        accounts: Iterable[SourceAccount],
+        pod_url: str,
+    ) -> None:
+        self.connection = connection
+        self.schema = schema
+        self.pod_url = pod_url
+        self.by_user = {account.key: account for account in accounts}
+        self.ties = {account.key: Ties() for account in self.by_user.values()}
+        people = schema["people"]
+        self.by_person: dict[int, SourceAccount] = {}
+        self.person_of: dict[int, int] = {}
+        query = select(people.c.id, people.c.owner_id).where(people.c.owner_id.in_(self.users))
+        for row in self.rows(query):
+            self.by_person[row["id"]] = self.by_user[row["owner_id"]]
+            self.person_of[row["owner_id"]] = row["id"]
+
+    @property
+    def users(self) -> list[int]:
+        """The users.id of the batch."""
+        return list(self.by_user)
+
+    @property
+    def persons(self) -> list[int]:
+        """The people.id of the batch."""
+        return list(self.by_person)
+
+    def rows(self, query: Select[Any]) -> Iterator[Row]:
+        """Stream the rows of a query as mappings."""
+        with self.connection.execute(query) as result:
+            for row in result.mappings():
+                yield row
+
+    def lookup(self, query: Select[Any], column: Any, ids: Iterable[int]) -> Iterator[Row]:
+        """Stream a query for many ids, some thousands at a time."""
+        wanted = sorted(set(ids))
+        for start in range(0, len(wanted), CHUNK):
+            yield from self.rows(query.where(column.in_(wanted[start : start + CHUNK])))
+
+    def extra(self, table: str, row: Row, known: frozenset[str]) -> Body:
+        """Return the columns that no other part of a body holds, unknown ones included."""
+        names = sorted(set(self.schema[table].columns.keys()) - known - NOISE)
+        return {name: json_safe(row[name]) for name in names}
+
+    def record(
+        self,
+        account: SourceAccount,
+        kind: str,
+        record_id: str | None,
+        row_id: int,
+        record: Body,
+        **more: Any,
+    ) -> Item:
+        """Return a record under an id that is unique for its account and kind."""
+        seen = self.ties[account.key].seen
+        own = text(record_id) or f"row:{row_id}"
+        if (kind, own) in seen:
+            own = f"row:{row_id}"
+        if kind not in _UNIQUE:
+            seen.add((kind, own))
+        return account, Record(kind, own, record, **more)
+
+
+# The database's own unique indexes on GUIDs keep these apart; remembering each id costs memory.
+_UNIQUE: Final = frozenset(
+    "comment like poll_vote subscription received_comment received_like received_poll_vote "
+    "received_reshare post photo message".split()
+)

@@ -1,0 +1,99 @@
+"""Private messages: conversations the user sees, everybody in them, and all their messages."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final
+
+from sqlalchemy import select
+
+from vaultd.records import Body, Json
+from vaultd.sources.diaspora.batch import Batch, Item
+from vaultd.sources.diaspora.values import exact, number, seconds, text
+
+_KNOWN: Final = frozenset("id conversation_id author_id guid text created_at subject".split())
+
+
+def read_conversations(batch: Batch) -> Iterator[Item]:
+    """Yield conversations and messages of every account of the batch."""
+    talks, seen = batch.schema["conversations"], batch.schema["conversation_visibilities"]
+    people, messages = batch.schema["people"], batch.schema["messages"]
+    mine = seen.alias("mine")
+    partners: dict[tuple[int, int], list[Json]] = defaultdict(list)
+    query = (
+        select(
+            mine.c.person_id.label("me"),
+            seen.c.conversation_id,
+            seen.c.person_id,
+            people.c.diaspora_handle,
+        )
+        .join(seen, seen.c.conversation_id == mine.c.conversation_id)
+        .outerjoin(people, people.c.id == seen.c.person_id)
+        .where(mine.c.person_id.in_(batch.persons))
+        .order_by(seen.c.id)
+    )
+    for row in batch.rows(query):
+        ties = batch.ties[batch.by_person[row["me"]].key]
+        partners[row["me"], row["conversation_id"]].append(text(row["diaspora_handle"]))
+        ties.people.add(row["person_id"])
+        if row["person_id"] != row["me"]:
+            ties.reasons["conversation"].add(row["person_id"])
+    query = (
+        select(talks, mine.c.person_id.label("me"), mine.c.unread, people.c.diaspora_handle)
+        .join(mine, mine.c.conversation_id == talks.c.id)
+        .outerjoin(people, people.c.id == talks.c.author_id)
+        .where(mine.c.person_id.in_(batch.persons))
+        .order_by(mine.c.person_id, talks.c.id)
+    )
+    for row in batch.rows(query):
+        account = batch.by_person[row["me"]]
+        batch.ties[account.key].people.add(row["author_id"])
+        body: Body = {
+            "entity_type": "conversation",
+            "entity_data": {
+                "author": text(row["diaspora_handle"]),
+                "guid": text(row["guid"]),
+                "subject": text(row["subject"]),
+                "created_at": seconds(row["created_at"]),
+                "participants": partners.get((row["me"], row["id"]), []),
+            },
+            "unread": number(row["unread"]),
+            "updated_at": exact(row["updated_at"]),
+            "row": {
+                **batch.extra("conversations", row, _KNOWN),
+                "created_at": exact(row["created_at"]),
+            },
+        }
+        yield batch.record(account, "conversation", row["guid"], row["id"], body)
+    query = (
+        select(
+            messages,
+            mine.c.person_id.label("me"),
+            people.c.diaspora_handle,
+            talks.c.guid.label("conversation_guid"),
+        )
+        .join(mine, mine.c.conversation_id == messages.c.conversation_id)
+        .outerjoin(talks, talks.c.id == messages.c.conversation_id)
+        .outerjoin(people, people.c.id == messages.c.author_id)
+        .where(mine.c.person_id.in_(batch.persons))
+        .order_by(mine.c.person_id, messages.c.id)
+    )
+    for row in batch.rows(query):
+        account = batch.by_person[row["me"]]
+        batch.ties[account.key].people.add(row["author_id"])
+        body = {
+            "entity_type": "message",
+            "entity_data": {
+                "author": text(row["diaspora_handle"]),
+                "guid": text(row["guid"]),
+                "text": text(row["text"]),
+                "created_at": seconds(row["created_at"]),
+                "conversation_guid": text(row["conversation_guid"]),
+            },
+            "row": {
+                **batch.extra("messages", row, _KNOWN),
+                "created_at": exact(row["created_at"]),
+            },
+        }
+        yield batch.record(account, "message", row["guid"], row["id"], body)

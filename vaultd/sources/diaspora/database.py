@@ -1,0 +1,115 @@
+"""Connecting to the pod's database: read-only, one consistent snapshot, three engines."""
+
+from __future__ import annotations
+
+import codecs
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from vaultd.errors import DatabaseError
+
+_STREAM: Final = 1000
+_LENIENT: Final = "vaultd_utf8"
+
+
+def _lenient(name: str) -> codecs.CodecInfo | None:
+    if name != _LENIENT:
+        return None
+    plain = codecs.lookup("utf-8")
+    return codecs.CodecInfo(
+        plain.encode, lambda data, errors="strict": plain.decode(data, "replace"), name=_LENIENT
+    )
+
+
+codecs.register(_lenient)
+
+
+def open_engine(url: str) -> Engine:
+    """Return an engine for `postgresql://`, `mysql://` or `sqlite:///`.
+
+    Raises DatabaseError for a URL that cannot be used; connects only when first needed.
+    """
+    scheme, _, rest = url.partition("://")
+    try:
+        if scheme == "sqlite":
+            return _sqlite(url)
+        if scheme in ("postgres", "postgresql"):
+            return create_engine(
+                f"postgresql+psycopg://{rest}",
+                isolation_level="REPEATABLE READ",
+                pool_pre_ping=True,
+                connect_args={"connect_timeout": 10},
+            )
+        if scheme in ("mysql", "mariadb"):
+            parsed = make_url(f"mysql+pymysql://{rest}").update_query_dict({"charset": "utf8mb4"})
+            engine = create_engine(
+                parsed,
+                isolation_level="REPEATABLE READ",
+                pool_pre_ping=True,
+                connect_args={"connect_timeout": 10},
+            )
+            event.listen(engine, "connect", _read_leniently)
+            return engine
+        return create_engine(url)
+    except (ArgumentError, SQLAlchemyError, ImportError, ValueError) as error:
+        raise DatabaseError(
+            f"pod.database: this URL cannot be used ({type(error).__name__}).",
+            hint="Write postgresql://user@host/name, mysql://… or sqlite:///path.",
+        ) from error
+
+
+def _read_leniently(connection: object, _record: object) -> None:
+    # Old rows may hold bytes that are no UTF-8; one of them must not stop a whole table.
+    connection.encoding = _LENIENT  # type: ignore[attr-defined]
+
+
+def _sqlite(url: str) -> Engine:
+    path = Path(unquote(urlsplit(url).path).removeprefix("/"))
+    if url.startswith("sqlite:////"):
+        path = Path("/") / path
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False
+        )
+        connection.text_factory = lambda data: data.decode("utf-8", "replace")
+        connection.isolation_level = None
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """One read-only transaction that sees one moment; rows stream.
+
+    Raises DatabaseError for everything the driver raises, without the statement's values.
+    """
+    try:
+        with engine.connect() as connection:
+            name = engine.dialect.name
+            if name == "postgresql":
+                connection = connection.execution_options(postgresql_readonly=True)
+            if name == "mysql":
+                connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
+                connection.rollback()
+                connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+            yield connection.execution_options(stream_results=True, yield_per=_STREAM)
+            connection.rollback()
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None)
+        reason = str(cause or error).strip().splitlines()[0][:200] if (cause or error) else ""
+        raise DatabaseError(
+            f"The pod's database cannot be read: {reason}",
+            hint="Check pod.database and that this user may SELECT every table.",
+        ) from error

@@ -1,0 +1,171 @@
+"""Comments, likes and votes as entities, with what relaying them again needs."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Final, TypeAlias
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from vaultd.records import Body, Json
+from vaultd.sources.diaspora.batch import Row
+from vaultd.sources.diaspora.values import exact, flag, seconds, text
+
+Keys: TypeAlias = Callable[[int], rsa.RSAPrivateKey | None]
+
+ORDERS: Final[dict[str, list[Json]]] = {
+    "comment": ["author", "guid", "parent_guid", "text", "created_at"],
+    "like": ["author", "guid", "parent_guid", "parent_type", "positive"],
+    "poll_participation": ["author", "guid", "parent_guid", "poll_answer_guid"],
+}
+_YAML_PAIR: Final = re.compile(
+    r"^([a-z_]{1,60}): (?:'([^']*)'|\"([^\"\\]*)\"|([^\s'\"&*!|>{\[][^\n]*))$", re.M
+)
+
+
+def entity(kind: str, data: dict[str, Json], row: Row, *, time_in_body: bool) -> Body:
+    """Return the body of a relayable; None values are left out of its data."""
+    body: Body = {
+        "entity_type": kind,
+        "entity_data": {key: value for key, value in data.items() if value is not None},
+        "property_order": list(ORDERS[kind]),
+    }
+    if time_in_body:
+        body["created_at"] = exact(row["created_at"])
+    return body
+
+
+def comment(row: Row, author: str) -> Body:
+    """Return a comment; `row` has parent_guid and parent_handle."""
+    parent = _given(row["parent_guid"])
+    body = entity(
+        "comment",
+        {
+            "author": author,
+            "guid": text(row["guid"]),
+            "parent_guid": parent,
+            "text": text(row["text"]),
+            "created_at": seconds(row["created_at"]),
+        },
+        row,
+        time_in_body=False,
+    )
+    body["parent"] = {
+        "type": text(row["commentable_type"]),
+        "guid": parent,
+        "author": _given(row["parent_handle"]),
+    }
+    return body
+
+
+def like(row: Row, author: str) -> Body:
+    """Return a like; `row` has the parents on posts and on comments."""
+    on_comment = text(row["target_type"]) == "Comment"
+    parent = _given(row["comment_guid" if on_comment else "post_guid"])
+    body = entity(
+        "like",
+        {
+            "author": author,
+            "guid": _given(row["guid"]),
+            "parent_guid": parent,
+            "parent_type": text(row["target_type"]),
+            "positive": flag(row["positive"]),
+        },
+        row,
+        time_in_body=True,
+    )
+    where: Body = {
+        "type": text(row["target_type"]),
+        "guid": parent,
+        "author": _given(row["comment_handle" if on_comment else "post_handle"]),
+    }
+    if on_comment:
+        where["post_guid"] = _given(row["of_post_guid"])
+        where["post_author"] = _given(row["of_post_handle"])
+    body["parent"] = where
+    return body
+
+
+def vote(row: Row, author: str) -> Body:
+    """Return a poll vote; `row` has the poll, its answer and its post."""
+    body = entity(
+        "poll_participation",
+        {
+            "author": author,
+            "guid": _given(row["guid"]),
+            "parent_guid": _given(row["poll_guid"]),
+            "poll_answer_guid": _given(row["answer_guid"]),
+        },
+        row,
+        time_in_body=True,
+    )
+    body["parent"] = {
+        "type": "Poll",
+        "guid": _given(row["poll_guid"]),
+        "author": _given(row["post_handle"]),
+        "post_guid": _given(row["post_guid"]),
+    }
+    return body
+
+
+def _given(value: object) -> str | None:
+    return None if value is None else text(value)
+
+
+def with_signature(body: Body, row: Row, keys: Keys, row_body: Body) -> Callable[[], Body] | None:
+    """Add a stored signature to a body, or return how to make it with a local author's key."""
+    data = body["entity_data"]
+    if not isinstance(data, dict):
+        return None
+    if row["author_signature"] is not None:
+        data["author_signature"] = text(row["author_signature"])
+        if row["signature_order"] is not None:
+            body["property_order"] = list(text(row["signature_order"]).split(" "))
+        if row["additional_data"] is not None:
+            row_body["additional_data"] = text(row["additional_data"])
+            for pair in _YAML_PAIR.finditer(text(row["additional_data"])):
+                name = pair[1]
+                if name in list(body["property_order"]) and name not in data:  # type: ignore[arg-type]
+                    data[name] = pair[2] or pair[3] or pair[4] or ""
+        return None
+    if row["author_owner"] is None:
+        return None
+    return partial(_sign, dict(data), list(body["property_order"]), keys, row["author_owner"])  # type: ignore[arg-type]
+
+
+def _sign(data: dict[str, Json], order: list[Json], keys: Keys, owner: int) -> Body:
+    key = keys(owner)
+    if key is None:
+        return {}
+    signature = sign(key, data, order)
+    return {"entity_data": {**data, "author_signature": signature}}
+
+
+def signed_text(data: dict[str, Json], order: list[Json]) -> str:
+    """Return what a relayable's author signs: the values in order, joined by `;` (facts B2)."""
+    values = []
+    for name in order:
+        value = data.get(str(name))
+        values.append(str(value).lower() if isinstance(value, bool) else text(value))
+    return ";".join(values)
+
+
+def sign(key: rsa.RSAPrivateKey, data: dict[str, Json], order: list[Json]) -> str:
+    """Sign as diaspora does: RSA PKCS#1 v1.5, SHA-256, strict base64."""
+    signature = key.sign(signed_text(data, order).encode(), padding.PKCS1v15(), SHA256())
+    return base64.b64encode(signature).decode("ascii")
+
+
+def load_key(pem: str) -> rsa.RSAPrivateKey | None:
+    """Load an unencrypted RSA key, None when it is none."""
+    try:
+        key = load_pem_private_key(pem.encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+    return key if isinstance(key, rsa.RSAPrivateKey) else None

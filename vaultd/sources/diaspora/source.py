@@ -1,0 +1,141 @@
+"""DiasporaSource: a pod's database as a source of accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from sqlalchemy import Connection, Engine, func, select
+
+from vaultd.records import Record
+from vaultd.sources.base import SourceAccount, SourceInfo, Trouble
+from vaultd.sources.diaspora.account import read_accounts
+from vaultd.sources.diaspora.activity import read_activity
+from vaultd.sources.diaspora.batch import CHUNK, Batch, Row
+from vaultd.sources.diaspora.conversations import read_conversations
+from vaultd.sources.diaspora.database import open_engine, snapshot
+from vaultd.sources.diaspora.graph import read_graph
+from vaultd.sources.diaspora.people import read_inbox, read_people
+from vaultd.sources.diaspora.posts import read_posts
+from vaultd.sources.diaspora.received import LocalKeys, read_received
+from vaultd.sources.diaspora.schema import Schema
+from vaultd.sources.diaspora.values import flag, text
+
+
+class DiasporaSource:
+    """Reads accounts from PostgreSQL, MySQL/MariaDB or SQLite; satisfies `Source`.
+
+    `pod_url` is environment.url of the pod, `uploads` its `public/uploads` folder.
+    """
+
+    def __init__(self, database_url: str, pod_url: str, uploads: Path) -> None:
+        self._engine = open_engine(database_url)
+        self._pod_url = pod_url
+        self._images = uploads / "images"
+        self._schema: Schema | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The SQLAlchemy engine (tests count its queries)."""
+        return self._engine
+
+    def _schema_of(self, connection: Connection) -> Schema:
+        if self._schema is None:
+            self._schema = Schema(connection)
+        return self._schema
+
+    def info(self) -> SourceInfo:
+        """Describe engine, schema version and the release it means; raises DatabaseError."""
+        with snapshot(self._engine) as connection:
+            self._schema = None
+            schema = self._schema_of(connection)
+            users = schema["users"]
+            count = connection.execute(select(func.count()).select_from(users)).scalar() or 0
+            version = ".".join(str(n) for n in self._engine.dialect.server_version_info or ())
+            name = {"postgresql": "PostgreSQL", "mysql": "MySQL/MariaDB", "sqlite": "SQLite"}
+            engine = f"{name.get(self._engine.dialect.name, self._engine.dialect.name)} {version}"
+            return SourceInfo(engine.strip(), schema.version, schema.release, count)
+
+    def accounts(self, usernames: Sequence[str] | None = None) -> list[SourceAccount]:
+        """Return these accounts, or all, in the order of their ids; raises DatabaseError."""
+        with snapshot(self._engine) as connection:
+            schema = self._schema_of(connection)
+            users, people, profiles = schema["users"], schema["people"], schema["profiles"]
+            query = (
+                select(
+                    users.c.id,
+                    users.c.username,
+                    users.c.locked_at,
+                    people.c.diaspora_handle,
+                    people.c.guid,
+                    people.c.serialized_public_key,
+                    people.c.closed_account,
+                    profiles.c.id.label("profile"),
+                )
+                .outerjoin(people, people.c.owner_id == users.c.id)
+                .outerjoin(profiles, profiles.c.person_id == people.c.id)
+                .order_by(users.c.id)
+            )
+            if usernames is not None:
+                wanted = [name.lower() for name in usernames]
+                parts = [wanted[i : i + CHUNK] for i in range(0, len(wanted), CHUNK)]
+                queries = [query.where(users.c.username.in_(part)) for part in parts]
+            else:
+                queries = [query]
+            found: dict[int, SourceAccount] = {}
+            for each in queries:
+                for row in connection.execute(each).mappings():
+                    found.setdefault(row["id"], _account(row))
+            return list(found.values())
+
+    def read(
+        self, accounts: Sequence[SourceAccount]
+    ) -> Iterator[tuple[SourceAccount, Record | Trouble]]:
+        """Yield the records of a batch; see Source.read."""
+        with snapshot(self._engine) as connection:
+            schema = self._schema_of(connection)
+            batch = Batch(connection, schema, accounts, self._pod_url)
+            keys = LocalKeys(self._private_key)
+            yield from read_accounts(batch)
+            yield from read_graph(batch)
+            yield from read_posts(batch)
+            yield from read_activity(batch)
+            yield from read_received(batch, keys)
+            yield from read_conversations(batch)
+            read_inbox(batch)
+            yield from read_people(batch)
+
+    def _private_key(self, user: int) -> str | None:
+        # Signatures are made while a table streams, so the key comes over a connection of its own.
+        with snapshot(self._engine) as connection:
+            users = self._schema_of(connection)["users"]
+            query = select(users.c.serialized_private_key).where(users.c.id == user)
+            value = connection.execute(query).scalar()
+            return None if value is None else text(value)
+
+    def open_file(self, name: str) -> BinaryIO:
+        """Open a picture in `uploads/images`; raises FileNotFoundError for names that leave it."""
+        if not name or name != Path(name).name or name.startswith(".") or "\0" in name:
+            raise FileNotFoundError(f"{name[:80]!r} is no name of a picture")
+        path = self._images / name
+        if path.is_symlink():
+            raise FileNotFoundError(f"{name} is a link")
+        return path.open("rb")
+
+
+def _account(row: Row) -> SourceAccount:
+    if row["diaspora_handle"] is None or row["profile"] is None:
+        state = "incomplete"
+    elif flag(row["closed_account"]):
+        state = "closed"
+    else:
+        state = "active" if row["locked_at"] is None else "locked"
+    return SourceAccount(
+        row["id"],
+        text(row["username"]),
+        text(row["diaspora_handle"]),
+        text(row["guid"]),
+        text(row["serialized_public_key"]),
+        state,
+    )

@@ -1,0 +1,72 @@
+"""Column values as records hold them: JSON-safe, times in UTC, broken text made whole."""
+
+from __future__ import annotations
+
+import base64
+from datetime import date, datetime
+from decimal import Decimal
+
+from vaultd.records import Json
+
+
+def text(value: object) -> str:
+    """Return a column's text; bytes that are not UTF-8 become U+FFFD."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode("utf-8", "replace")
+    return "" if value is None else str(value)
+
+
+def seconds(value: object) -> str | None:
+    """Return a time as diaspora federates it: `2025-04-15T18:18:38Z`."""
+    moment = _moment(value)
+    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def exact(value: object) -> str | None:
+    """Return a time with microseconds where it has any."""
+    moment = _moment(value)
+    if moment is None:
+        return None
+    if not moment.microsecond:
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _moment(value: object) -> datetime | None:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, str):  # SQLite, and columns of an odd type
+        try:
+            return datetime.fromisoformat(value.replace("Z", "").strip())
+        except ValueError:
+            return None
+    return None
+
+
+def json_safe(value: object) -> Json:
+    """Return any column value as JSON can hold it."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, datetime):
+        return exact(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        raw = bytes(value)
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return {"base64": base64.b64encode(raw).decode("ascii")}
+    return str(value)
+
+
+def flag(value: object) -> bool:
+    """Return a boolean column; MySQL and SQLite have 0 and 1."""
+    return bool(value)
+
+
+def number(value: object) -> int | None:
+    """Return a whole number, None where there is none."""
+    return int(value) if isinstance(value, int) else None

@@ -204,7 +204,7 @@ def manifest(rng: random.Random) -> bytes:
 def main() -> None:
     """Write the dictionary to the path given and print its SHA-256."""
     rng = random.Random(1)
-    samples: list[bytes] = []
+    samples: list[bytes | bytearray | memoryview] = []
     for _ in range(6000):
         count = rng.randint(1, 6)
         samples.append(b"".join(encode_record(*synthetic(rng)) for _ in range(count)))

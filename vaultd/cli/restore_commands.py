@@ -14,7 +14,6 @@ from vaultd.errors import DamageError, UsageError, WrongKeyError
 from vaultd.keys import Kit, Secrets, fingerprint, parse_pod_key
 from vaultd.restore.diaspora_archive import write_diaspora
 from vaultd.restore.escrow import secrets_for
-from vaultd.restore.html import write_html
 from vaultd.restore.records_out import write_records
 from vaultd.restore.snapshot import Snapshot, Vault, open_with_kit
 from vaultd.restore.verify import verify_place, verify_records
@@ -232,6 +231,8 @@ def _write(snapshot: Snapshot, out: Path, form: str) -> Counter[str]:
     if form == "diaspora":
         write_diaspora(snapshot, out)
     else:
+        from vaultd.restore.html import write_html
+
         write_html(snapshot, out)
     return Counter(record.kind for record in snapshot.records())
 

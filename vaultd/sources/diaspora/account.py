@@ -109,7 +109,7 @@ def _by_person(batch: Batch, name: str, column: str) -> dict[int, list[Json]]:
         return found
     query = select(table).where(table.c[column].in_(batch.persons)).order_by(table.c.id)
     for row in batch.rows(query):
-        kept = sorted(set(row) - {"id", column, "new_person_id"})
+        kept = sorted({str(c) for c in row} - {"id", column, "new_person_id"})
         found[row[column]].append({c: json_safe(row[c]) for c in kept})
     return found
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, RowMapping, Select, select
 
 from vaultd.records import Body, Json, Record
 from vaultd.sources.base import SourceAccount, Trouble
 from vaultd.sources.diaspora.schema import Schema
 from vaultd.sources.diaspora.values import json_safe, text
 
-Row = Mapping[str, Any]
+Row: TypeAlias = "Mapping[str, Any] | RowMapping"
 Item = tuple[SourceAccount, Record | Trouble]
 CHUNK: Final = 10_000
 

@@ -77,12 +77,12 @@ def _contacts(batch: Batch) -> Iterator[Item]:
         batch.ties[account.key].reasons["contact"].add(row["person_id"])
         yield batch.record(account, "contact", handle, row["id"], body)
     # Local users who know the account: what they would lose, and what `sharing` cannot tell.
-    query = (
+    followers = (
         select(contacts.c.person_id, contacts.c.sharing, contacts.c.receiving, people.c.id)
         .join(people, people.c.owner_id == contacts.c.user_id)
         .where(contacts.c.person_id.in_(batch.persons))
     )
-    for row in batch.rows(query):
+    for row in batch.rows(followers):
         ties = batch.ties[batch.by_person[row["person_id"]].key]
         ties.people.add(row["id"])
         ties.knows_me[row["id"]] = {

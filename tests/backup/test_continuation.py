@@ -106,10 +106,7 @@ def test_a_damaged_index_costs_a_whole_archive_and_nothing_else(world: World) ->
     enrollment = world.state.enrollments()[0]
     point = world.state.point(enrollment.id, "main")
     assert point is not None
-    broken = type(point)(
-        point.sequence, point.last, point.archives, point.records, b"junk", point.photos
-    )
-    world.state.stage(enrollment.id, "main", broken)
+    world.state.stage(enrollment.id, "main", point, [b"junk"])
     world.state.promote(enrollment.id, "main")
     report = world.run()
     assert "index in the state database is damaged" in report.accounts[0].notes[0]

@@ -37,7 +37,7 @@ def enroll(state: State, username: str = "alice", recipient: str = "vault1a") ->
 
 def point(sequence: int) -> VaultPoint:
     archive = StoredArchive(sequence, f"{'0' * 32}/{sequence}", 10, b"h" * 32)
-    return VaultPoint(sequence, archive, (archive,), 5, b"index", b"photos")
+    return VaultPoint(sequence, archive, (archive,), 5, b"photos")
 
 
 def test_all_migrations_together_build_what_the_models_say(tmp_path: Path) -> None:
@@ -102,31 +102,37 @@ def test_the_digest_key_stays_the_same(state: State) -> None:
 
 def test_a_staged_point_counts_only_once_it_is_promoted(state: State) -> None:
     account = enroll(state).id
-    state.stage(account, "main", point(1))
+    state.stage(account, "main", point(1), [b"1", b"one"])
     assert state.point(account, "main") is None
     assert state.staged_name(account, "main") == point(1).last.name  # type: ignore[union-attr]
     state.promote(account, "main")
     assert state.point(account, "main") == point(1)
     assert state.staged_name(account, "main") is None
-    state.stage(account, "main", point(2))
+    state.stage(account, "main", point(2), [b"2"])
     state.unstage(account, "main")
     assert state.point(account, "main") == point(1)
     state.promote(account, "main")  # nothing staged: nothing changes
     assert state.point(account, "main") == point(1)
+    assert list(state.index_pieces(account, "main", 1)) == [b"1", b"one"]
+    assert list(state.index_pieces(account, "main", 2)) == []
+    state.stage(account, "main", point(2), [b"2"])
+    state.promote(account, "main")
+    assert list(state.index_pieces(account, "main", 1)) == []
+    assert list(state.index_pieces(account, "main", 2)) == [b"2"]
 
 
 def test_starting_over_keeps_the_sequence_only(state: State) -> None:
     account = enroll(state).id
-    state.stage(account, "main", point(4))
+    state.stage(account, "main", point(4), [b"4"])
     state.promote(account, "main")
     state.restart(account, "main", 7)
     found = state.point(account, "main")
-    assert found == VaultPoint(7, None, (), 0, b"", b"")
+    assert found == VaultPoint(7, None, (), 0, b"")
 
 
 def test_a_new_recipient_forgets_the_old_vault(state: State) -> None:
     old = enroll(state)
-    state.stage(old.id, "main", point(1))
+    state.stage(old.id, "main", point(1), [b"1"])
     state.promote(old.id, "main")
     state.journal.record_result(old.id, "written", "")
     new = enroll(state, recipient="vault1b")

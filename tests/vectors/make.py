@@ -24,9 +24,7 @@ def _lay_out(folder: Path, objects: dict[str, bytes], secret: bytes) -> None:
         path = folder / "vault" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    kit.write(
-        folder / "kit.txt", Kit(secret, (small.POD_KEY.fingerprint,), (), "ada@pod.example")
-    )
+    kit.write(folder / "kit.txt", Kit(secret, (small.POD_KEY.fingerprint,), (), "ada@pod.example"))
 
 
 def _good(folder: Path) -> None:

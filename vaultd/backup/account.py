@@ -94,7 +94,7 @@ class AccountRun:
             if lane.note:
                 self.notes.append(lane.note)
             self._lanes.append(lane)
-            groups.setdefault(lane.mark, _Group(index, [])).lanes.append(lane)
+            groups.setdefault(index.mark, _Group(index, [])).lanes.append(lane)
         self._groups = list(groups.values())
 
     def _live(self) -> list[Lane]:
@@ -203,15 +203,10 @@ class AccountRun:
                 lane.add(gone.kind, gone.id, None)
         if not group.real:
             return
-        data, counts, changes = index.dump(), index.counts(), group.changes()
+        counts, changes = index.counts(), group.changes()
         for lane in group.live():
             try:
-                lane.commit(
-                    self._manifest(lane, counts, changes),
-                    data,
-                    changes,
-                    sum(counts.values()),
-                )
+                lane.commit(self._manifest(lane, counts, changes), index.dump())
             except StartOverError as again:
                 self.again.append(lane.target)
                 self.notes.append(str(again))

@@ -6,8 +6,8 @@ archive, promote the point. Whether a staged archive arrived is asked of the pla
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -54,7 +54,6 @@ class StartOverError(Exception):
 class Lane:
     """Opened by `open_lane`; `error` is set when it failed, and it takes no more records.
 
-    `mark` is equal for vaults that hold the same records, so that they can share an index;
     `sequence` is the next archive's, `previous` the hash of the one before, if it is known.
     """
 
@@ -64,7 +63,6 @@ class Lane:
     target: str
     backend: Backend
     point: VaultPoint
-    mark: bytes
     photos: PhotoCache
     sequence: int
     previous: bytes | None
@@ -111,7 +109,7 @@ class Lane:
             )
             self.photos.dirty = False
 
-    def commit(self, manifest: Manifest, index: bytes, changes: Changes, records: int) -> None:
+    def commit(self, manifest: Manifest, index: Iterable[bytes]) -> None:
         """Store the archive and make it the vault's newest point.
 
         Raises StartOverError (the state is reset then), PlaceError.
@@ -126,18 +124,17 @@ class Lane:
             self.sequence,
             archive,
             (*self.point.archives, archive),
-            records,
-            index,
+            sum(manifest.counts.values()),
             self.photos.dump(),
         )
         state, account = self.bench.state, self.enrollment.id
-        state.stage(account, self.target, point)
+        state.stage(account, self.target, point, index)
         # The name carries the content's hash: where it exists, an earlier try of ours arrived.
         with suppress(ObjectExists):
             self.backend.create(packed.name, packed.open(), packed.size)
         state.promote(account, self.target)
         self.photos.dirty = False
-        self._archive, self._changes = archive, changes
+        self._archive, self._changes = archive, manifest.changes
 
     def _check_place(self, last: StoredArchive) -> None:
         """Make sure that the newest archive there is the one that the state knows."""
@@ -224,12 +221,13 @@ def open_lane(
     last = point.last
     if last is not None:
         try:
-            index = AccountIndex.load(state.digests, point.index)
+            pieces = state.index_pieces(enrollment.id, target, point.sequence)
+            index = AccountIndex.load(state.digests, pieces)
             photos = PhotoCache(state.digests, point.photos)
         except DamageError as error:
             damage = f"{target}: {error}"
             state.restart(enrollment.id, target, point.sequence)
-            point = VaultPoint(point.sequence, None, (), 0, b"", b"")
+            point = replace(NOTHING, sequence=point.sequence)
         else:
             lane = Lane(
                 bench=bench,
@@ -237,8 +235,7 @@ def open_lane(
                 recipient=recipient,
                 target=target,
                 backend=backend,
-                point=replace(point, index=b"", photos=b""),
-                mark=hashlib.blake2b(point.index, digest_size=16).digest(),
+                point=replace(point, photos=b""),
                 photos=photos,
                 sequence=point.sequence + 1,
                 previous=last.hash,
@@ -284,7 +281,6 @@ def _open_fresh(
         target=target,
         backend=backend,
         point=point,
-        mark=b"",
         photos=PhotoCache(bench.state.digests),
         sequence=sequence,
         previous=before[0] if len(before) == 1 else None,

@@ -6,13 +6,13 @@ record it keeps a key digest, a body digest, the kind and the id (a tombstone ne
 
 from __future__ import annotations
 
-import io
+import hashlib
 import sys
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import BinaryIO, Final, cast
 
 import msgspec
 import zstandard
@@ -26,6 +26,7 @@ _PASSIVE: Final = 0x80
 _GUID: Final = 0  # an id of 32 hex digits follows as 16 bytes
 _LONG: Final = 255  # a 4-byte length follows
 _STEP: Final = 64 * 1024
+_PIECE: Final = 256 * 1024
 
 _head: Final = msgspec.msgpack.Decoder(tuple[int, str, list[str], int, int])
 
@@ -49,9 +50,13 @@ class Missing:
 
 
 class AccountIndex:
-    """Observe every record of a run, then ask what is missing, then dump for the next run."""
+    """Observe every record of a run, then ask what is missing, then dump for the next run.
+
+    `mark` is equal for indexes that were loaded from the same bytes, empty for a new one.
+    """
 
     def __init__(self, digests: Digests) -> None:
+        self.mark = b""
         self._digests = digests
         self._table = KeyTable()
         self._bodies: array[int] = array("Q")
@@ -62,14 +67,16 @@ class AccountIndex:
         self._numbers: dict[str, int] = {}
 
     @classmethod
-    def load(cls, digests: Digests, data: bytes) -> AccountIndex:
-        """Read what `dump` wrote (empty bytes: an empty index); raises DamageError."""
+    def load(cls, digests: Digests, pieces: Iterable[bytes]) -> AccountIndex:
+        """Read what `dump` yielded (no pieces: an empty index); raises DamageError."""
         index = cls(digests)
-        if not data:
-            return index
+        joined = _Pieces(pieces)
         try:
-            with zstandard.ZstdDecompressor().stream_reader(data) as reader:
-                head = reader.read(int.from_bytes(reader.read(4), "little"))
+            with zstandard.ZstdDecompressor().stream_reader(cast(BinaryIO, joined)) as reader:
+                size = reader.read(4)
+                if not size and joined.empty:
+                    return index
+                head = _exactly(reader, int.from_bytes(size, "little"))
                 version, order, names, count, ids = _head.decode(head)
                 if version != _VERSION or order != sys.byteorder:
                     raise ValueError("another version")
@@ -78,6 +85,8 @@ class AccountIndex:
                 index._bodies.frombytes(_exactly(reader, 8 * count))
                 index._kinds += _exactly(reader, count)
                 index._ids += _exactly(reader, ids)
+                if reader.read(1):
+                    raise ValueError("it goes on after its end")
         except (zstandard.ZstdError, msgspec.DecodeError, ValueError) as error:
             raise DamageError(
                 f"An index in the state database is damaged ({error}); no vault is affected.",
@@ -87,6 +96,7 @@ class AccountIndex:
         index._seen = bytearray(count)
         index._names = list(names)
         index._numbers = {name: number for number, name in enumerate(names)}
+        index.mark = joined.digest()
         return index
 
     def __len__(self) -> int:
@@ -154,29 +164,37 @@ class AccountIndex:
                 tally[number & ~_PASSIVE] += 1
         return {name: n for name, n in zip(self._names, tally, strict=True) if n}
 
-    def dump(self) -> bytes:
-        """Return the index without the missing records, compressed."""
+    def dump(self) -> Iterator[bytes]:
+        """Yield the index without the missing records, compressed, in pieces of 256 KiB.
+
+        In pieces, because a database needs several times a value's size to store it.
+        """
+        packer = zstandard.ZstdCompressor(level=1).compressobj()
+        piece = bytearray()
+        for plain in self._plain():
+            piece += packer.compress(plain)
+            if len(piece) >= _PIECE:
+                yield bytes(piece)
+                piece.clear()
+        piece += packer.flush()
+        yield bytes(piece)
+
+    def _plain(self) -> Iterator[bytes | memoryview]:
         seen = self._seen
         count = seen.count(1)
         ids = sum(len(piece) for piece in self._live_ids())
         head = msgspec.msgpack.encode((_VERSION, sys.byteorder, self._names, count, ids))
-        packer = zstandard.ZstdCompressor(level=1).compressobj()
-        out = io.BytesIO()  # its getvalue() hands the buffer over without a copy
-        out.write(packer.compress(len(head).to_bytes(4, "little") + head))
+        yield len(head).to_bytes(4, "little") + head
         for column in (self._table.keys, self._bodies):
             live = column if count == len(seen) else array("Q", _live(column, seen))
-            out.write(packer.compress(live.tobytes()))
-        out.write(packer.compress(bytes(_live(self._kinds, seen))))
-        for piece in self._live_ids():
-            out.write(packer.compress(piece))
-        out.write(packer.flush())
-        return out.getvalue()
+            yield from _slices(memoryview(live).cast("B"))
+        yield bytes(_live(self._kinds, seen))
+        yield from self._live_ids()
 
-    def _live_ids(self) -> Iterator[bytes]:
+    def _live_ids(self) -> Iterator[bytes | memoryview]:
         """Yield the ids that stay, in pieces of about 64 KiB."""
         if 0 not in self._seen:
-            for start in range(0, len(self._ids), _STEP):
-                yield bytes(self._ids[start : start + _STEP])
+            yield from _slices(memoryview(self._ids))
             return
         piece, offset = bytearray(), 0
         for seen in self._seen:
@@ -195,6 +213,32 @@ class AccountIndex:
             number = self._numbers[kind] = len(self._names)
             self._names.append(kind)
         return number
+
+
+class _Pieces:
+    """The stored pieces as one readable stream, hashed along the way."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._hash = hashlib.blake2b(digest_size=16)
+        self._left = memoryview(b"")
+        self.empty = True
+
+    def read(self, size: int) -> bytes:
+        if not self._left:
+            self._left = memoryview(next(self._pieces, b""))
+            self._hash.update(self._left)
+            self.empty = self.empty and not self._left
+        data, self._left = self._left[:size], self._left[size:]
+        return bytes(data)
+
+    def digest(self) -> bytes:
+        return self._hash.digest()
+
+
+def _slices(data: memoryview) -> Iterator[memoryview]:
+    for start in range(0, len(data), _STEP):
+        yield data[start : start + _STEP]
 
 
 def _live(column: array[int] | bytearray, seen: bytearray) -> Iterator[int]:

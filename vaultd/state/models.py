@@ -63,7 +63,6 @@ class _VaultColumns:
     last_at: Mapped[str | None] = mapped_column(String(32))
     archives: Mapped[bytes] = mapped_column(LargeBinary)
     records: Mapped[int]
-    record_index: Mapped[bytes] = mapped_column(LargeBinary)
     photos: Mapped[bytes] = mapped_column(LargeBinary)
 
 
@@ -77,6 +76,20 @@ class StagedRow(_VaultColumns, Base):
     """The point that a create in flight will make; becomes the vault's row when it is there."""
 
     __tablename__ = "staged"
+
+
+class PieceRow(Base):
+    """A piece of the index that belongs to a vault's (or a staged) point, by its sequence."""
+
+    __tablename__ = "index_piece"
+
+    enrollment_id: Mapped[int] = mapped_column(
+        ForeignKey("enrollment.id", ondelete="CASCADE"), primary_key=True
+    )
+    target: Mapped[str] = mapped_column(String(255), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class RunRow(Base):

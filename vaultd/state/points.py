@@ -26,14 +26,13 @@ class VaultPoint:
 
     `last` is None when the next archive must stand on its own (new target, lost or old state);
     `sequence` is then the number that it must go beyond. `archives` together, `last` included,
-    make the account; `index` and `photos` are what AccountIndex and PhotoCache dumped.
+    make the account; `photos` is what PhotoCache dumped. The index is kept beside, in pieces.
     """
 
     sequence: int
     last: StoredArchive | None
     archives: tuple[StoredArchive, ...]
     records: int
-    index: bytes
     photos: bytes
 
 
@@ -51,7 +50,7 @@ class VaultSummary:
 
 _decoder: Final = msgspec.msgpack.Decoder(list[tuple[int, str, int, bytes]])
 
-NOTHING: Final = VaultPoint(0, None, (), 0, b"", b"")
+NOTHING: Final = VaultPoint(0, None, (), 0, b"")
 
 
 def pack_archives(archives: tuple[StoredArchive, ...]) -> bytes:

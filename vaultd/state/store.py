@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import Delete, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from vaultd.clock import now, rfc3339
 from vaultd.errors import UsageError
@@ -17,11 +18,13 @@ from vaultd.state.digests import Digests
 from vaultd.state.journal import AccountResult, Journal
 from vaultd.state.models import (
     EnrollmentRow,
+    PieceRow,
     SecretRow,
     StagedRow,
     VaultRow,
 )
 from vaultd.state.points import (
+    NOTHING,
     StoredArchive,
     VaultPoint,
     VaultSummary,
@@ -129,44 +132,64 @@ class State:
         with self._session() as session:
             return {row[0]: row[1] for row in session.execute(query)}
 
-    def stage(self, enrollment_id: int, target: str, point: VaultPoint) -> None:
-        """Note the point that a create in flight will make."""
+    def index_pieces(self, enrollment_id: int, target: str, sequence: int) -> Iterator[bytes]:
+        """Yield the pieces of the index that belongs to a point."""
+        query = (
+            select(PieceRow.data)
+            .where(
+                PieceRow.enrollment_id == enrollment_id,
+                PieceRow.target == target,
+                PieceRow.sequence == sequence,
+            )
+            .order_by(PieceRow.number)
+        )
         with self._session() as session:
-            session.execute(_staged(enrollment_id, target))
+            yield from session.scalars(query)
+
+    def stage(
+        self, enrollment_id: int, target: str, point: VaultPoint, index: Iterable[bytes]
+    ) -> None:
+        """Note the point that a create in flight will make, with its index in pieces."""
+        where = {"enrollment_id": enrollment_id, "target": target, "sequence": point.sequence}
+        with self._session() as session:
+            _unstage(session, enrollment_id, target)
             session.execute(insert(StagedRow), [_columns(enrollment_id, target, point)])
+            for number, data in enumerate(index):
+                session.execute(insert(PieceRow), [{**where, "number": number, "data": data}])
 
     def staged_name(self, enrollment_id: int, target: str) -> str | None:
         """Return the name of the archive whose create was never seen to end."""
-        query = select(StagedRow.last_name).where(
-            StagedRow.enrollment_id == enrollment_id, StagedRow.target == target
-        )
         with self._session() as session:
-            return session.scalar(query)
+            row = session.get(StagedRow, (enrollment_id, target))
+            return None if row is None else row.last_name
 
     def promote(self, enrollment_id: int, target: str) -> None:
         """The staged archive is there: its point becomes the vault's."""
-        names = [column.name for column in StagedRow.__table__.columns]
-        source = select(*[StagedRow.__table__.c[name] for name in names]).where(
-            StagedRow.enrollment_id == enrollment_id, StagedRow.target == target
-        )
         with self._session() as session:
-            # Within SQLite: the index never passes through Python again.
-            session.execute(insert(VaultRow).prefix_with("OR REPLACE").from_select(names, source))
-            session.execute(_staged(enrollment_id, target))
+            staged = session.get(StagedRow, (enrollment_id, target))
+            if staged is None:
+                return
+            columns = {c.name: getattr(staged, c.name) for c in StagedRow.__table__.columns}
+            session.delete(staged)
+            session.execute(_delete(VaultRow, enrollment_id, target))
+            session.execute(insert(VaultRow), [columns])
+            session.execute(
+                _delete(PieceRow, enrollment_id, target).where(
+                    PieceRow.sequence != columns["last_sequence"]
+                )
+            )
 
     def unstage(self, enrollment_id: int, target: str) -> None:
         """The staged archive never arrived; the vault stands where it stood."""
         with self._session() as session:
-            session.execute(_staged(enrollment_id, target))
+            _unstage(session, enrollment_id, target)
 
     def restart(self, enrollment_id: int, target: str, sequence: int) -> None:
         """Forget what a vault holds: its next archive, after `sequence`, stands on its own."""
         with self._session() as session:
-            row = session.get(VaultRow, (enrollment_id, target))
-            if row is not None:
-                session.delete(row)
-                session.flush()
-            point = VaultPoint(sequence, None, (), 0, b"", b"")
+            for table in (VaultRow, StagedRow, PieceRow):
+                session.execute(_delete(table, enrollment_id, target))
+            point = replace(NOTHING, sequence=sequence)
             session.execute(insert(VaultRow), [_columns(enrollment_id, target, point)])
 
     def save_photos(self, enrollment_id: int, target: str, photos: bytes) -> None:
@@ -203,10 +226,22 @@ class State:
         return self.journal.results()
 
 
-def _staged(enrollment_id: int, target: str) -> Delete:
-    return delete(StagedRow).where(
-        StagedRow.enrollment_id == enrollment_id, StagedRow.target == target
-    )
+def _delete(
+    table: type[VaultRow] | type[StagedRow] | type[PieceRow], enrollment_id: int, target: str
+) -> Delete:
+    return delete(table).where(table.enrollment_id == enrollment_id, table.target == target)
+
+
+def _unstage(session: Session, enrollment_id: int, target: str) -> None:
+    staged = session.get(StagedRow, (enrollment_id, target))
+    if staged is not None:
+        session.execute(
+            _delete(PieceRow, enrollment_id, target).where(
+                PieceRow.sequence == staged.last_sequence
+            )
+        )
+        session.delete(staged)
+        session.flush()
 
 
 def _enrollment(row: EnrollmentRow) -> Enrollment:
@@ -235,7 +270,6 @@ def _columns(enrollment_id: int, target: str, point: VaultPoint) -> dict[str, ob
         "last_at": None if last is None else rfc3339(now()),
         "archives": pack_archives(point.archives),
         "records": point.records,
-        "record_index": point.index,
         "photos": point.photos,
     }
 
@@ -249,6 +283,5 @@ def _point(row: VaultRow) -> VaultPoint:
         last,
         unpack_archives(row.archives),
         row.records,
-        row.record_index,
         row.photos,
     )

@@ -95,7 +95,7 @@ class Batch:
     def lookup(self, query: Select[Any], column: Any, ids: Iterable[int]) -> Iterator[Row]:
         """Stream a query for many ids, some thousands at a time."""
         wanted = sorted(set(ids))
-        for start in range(0, len(wanted), CHUNK):
+        for start in range(0, max(len(wanted), 1), CHUNK):
             yield from self.rows(query.where(column.in_(wanted[start : start + CHUNK])))
 
     def extra(self, table: str, row: Row, known: frozenset[str]) -> Body:

@@ -45,7 +45,6 @@ def upgrade() -> None:
             sa.Column("last_at", sa.String(32), nullable=True),
             sa.Column("archives", sa.LargeBinary(), nullable=False),
             sa.Column("records", sa.Integer(), nullable=False),
-            sa.Column("record_index", sa.LargeBinary(), nullable=False),
             sa.Column("photos", sa.LargeBinary(), nullable=False),
             sa.ForeignKeyConstraint(
                 ["enrollment_id"],
@@ -55,6 +54,23 @@ def upgrade() -> None:
             ),
             sa.PrimaryKeyConstraint("enrollment_id", "target", name=f"pk_{table}"),
         )
+    op.create_table(
+        "index_piece",
+        sa.Column("enrollment_id", sa.Integer(), nullable=False),
+        sa.Column("target", sa.String(255), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["enrollment_id"],
+            ["enrollment.id"],
+            name="fk_index_piece_enrollment_id_enrollment",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "enrollment_id", "target", "sequence", "number", name="pk_index_piece"
+        ),
+    )
     op.create_table(
         "run",
         sa.Column("id", sa.Integer(), nullable=False),

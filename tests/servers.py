@@ -1,0 +1,117 @@
+"""Private PostgreSQL and MariaDB servers for the tests: own data folder, own socket, any user."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass
+class Server:
+    """A running server: its socket folder, and the process to stop."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    def stop(self) -> None:
+        """End the server."""
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+def unavailable(name: str, reason: str) -> None:
+    """Skip, or fail where VAULTD_TEST_REQUIRE names this server."""
+    if name in os.environ.get("VAULTD_TEST_REQUIRE", "").split(","):
+        pytest.fail(f"{name} is required here, but {reason}")
+    pytest.skip(f"{name}: {reason}; see tests/setup-servers.sh")
+
+
+def _drop_to(*names: str) -> str | None:
+    """Return the user that a server must run as, None where we are not root."""
+    if os.geteuid() != 0:
+        return None
+    for name in names:
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return name
+    return None
+
+
+def _own(folder: Path, user: str | None) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if user is not None:
+        shutil.chown(folder, user)
+
+
+def start_postgresql(folder: Path) -> Server:
+    """Start PostgreSQL with its socket in `folder`, reached as user postgres, port 5432."""
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not binaries:
+        unavailable("postgresql", "there is no initdb under /usr/lib/postgresql")
+    tools, user = binaries[-1].parent, _drop_to("postgres", "nobody")
+    _own(folder, user)
+    # --set fsync etc. only speed up a server whose data nobody keeps.
+    subprocess.run(
+        [tools / "initdb", "-D", folder / "data", "-A", "trust", "-U", "postgres", "-E", "UTF8",
+         "--locale=C.UTF-8", "--no-sync"],
+        user=user, check=True, capture_output=True, cwd=folder,
+    )  # fmt: skip
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(
+        [tools / "postgres", "-D", folder / "data", "-k", folder, "-c", "listen_addresses=",
+         "-c", "fsync=off", "-c", "max_connections=50"],
+        user=user, stdout=log, stderr=log, cwd=folder,
+    )  # fmt: skip
+    server = Server(folder, process)
+    _wait(server, ["psql", "-h", str(folder), "-U", "postgres", "-Atc", "select 1"])
+    return server
+
+
+def start_mariadb(folder: Path) -> Server:
+    """Start MariaDB with its socket `folder/socket`, reached as root without a password."""
+    binary = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
+    install = shutil.which("mariadb-install-db")
+    if binary is None or install is None:
+        unavailable("mariadb", "there is no mariadbd")
+    user = _drop_to("mysql", "nobody")
+    _own(folder, user)
+    common = ["--no-defaults", f"--datadir={folder / 'data'}"]
+    subprocess.run(
+        [install, *common, "--auth-root-authentication-method=normal", "--skip-test-db"],
+        user=user, check=True, capture_output=True, cwd=folder,
+    )  # fmt: skip
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(
+        [binary, *common, f"--socket={folder / 'socket'}", "--skip-networking",
+         f"--pid-file={folder / 'pid'}", "--character-set-server=utf8mb4",
+         "--collation-server=utf8mb4_bin", "--innodb-flush-log-at-trx-commit=0"],
+        user=user, stdout=log, stderr=log, cwd=folder,
+    )  # fmt: skip
+    server = Server(folder, process)
+    _wait(server, ["mariadb", "--no-defaults", "-u", "root", "-S", str(folder / "socket"),
+                   "-e", "select 1"])  # fmt: skip
+    return server
+
+
+def _wait(server: Server, question: list[str]) -> None:
+    for _ in range(150):
+        if server.process.poll() is not None:
+            break
+        if subprocess.run(question, capture_output=True, check=False).returncode == 0:
+            return
+        time.sleep(0.2)
+    log = (server.folder / "log").read_text("utf-8", "replace")[-2000:]
+    server.stop()
+    raise RuntimeError(f"the server did not start:\n{log}")

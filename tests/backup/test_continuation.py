@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 
+from sqlalchemy import update
+
 from tests.backup.test_run import archives
 from tests.backup.world import World
 from vaultd.backends.memory import MemoryBackend
+from vaultd.state.models import PieceRow
 from vaultd.state.store import State
 from vaultd.vault.listing import open_vault
 
@@ -103,11 +106,8 @@ def test_a_target_that_starts_empty_gets_everything(world: World) -> None:
 
 def test_a_damaged_index_costs_a_whole_archive_and_nothing_else(world: World) -> None:
     world.run()
-    enrollment = world.state.enrollments()[0]
-    point = world.state.point(enrollment.id, "main")
-    assert point is not None
-    world.state.stage(enrollment.id, "main", point, [b"junk"])
-    world.state.promote(enrollment.id, "main")
+    with world.state._session() as session:
+        session.execute(update(PieceRow).values(data=b"junk"))
     report = world.run()
     assert "index in the state database is damaged" in report.accounts[0].notes[0]
     assert archives(world.memory) == [1, 2]

@@ -6,8 +6,10 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -17,24 +19,33 @@ from vaultd.errors import ObjectExists, ObjectMissing, PlaceError, PlaceFull
 _TEMPORARY: Final = ".tmp-"  # a dot never occurs in a legal name
 _STALE_SECONDS: Final = 86400
 _COPY: Final = 1024 * 1024
+_ABSENT: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
 
 
 class FolderBackend:
     """Objects as files under `root`; each name part is a folder.
 
     Atomic on any POSIX file system that has hard links; where it has none, `probe()` says so.
+    Only `create=True` makes the folder: a missing one is a disk that is not mounted.
     """
 
     def __init__(self, root: Path, *, create: bool = False) -> None:
         self.root = root
+        self._identity: tuple[int, int] | None = None
         if create:
-            try:
+            with self._translating("cannot be made"):
                 root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            except OSError as error:
-                raise self._error(error, "cannot be made") from error
 
     def __repr__(self) -> str:
         return f"FolderBackend({self.root})"
+
+    @contextmanager
+    def _translating(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._error(error, what) from error
 
     def _error(self, error: OSError, what: str) -> PlaceError:
         reason = error.strerror or str(error)
@@ -48,65 +59,106 @@ class FolderBackend:
         )
 
     def _check_root(self) -> None:
-        if not self.root.is_dir():
+        try:
+            found = self.root.stat()
+        except _ABSENT as error:
             raise PlaceError(
                 f"The folder {self.root} is not there.",
                 hint="Is the disk mounted? `vaultd init` makes a new target's folder.",
+            ) from error
+        except OSError as error:
+            raise self._error(error, "cannot be reached") from error
+        if not stat.S_ISDIR(found.st_mode):
+            raise PlaceError(f"{self.root} is not a folder.", hint="Name a folder as the place.")
+        identity = (found.st_dev, found.st_ino)
+        # An unmounted disk leaves its empty mount point, which must not fill up in its stead.
+        if self._identity not in (None, identity) and self._is_empty():
+            raise PlaceError(
+                f"The folder {self.root} was another one before, and this one is empty.",
+                hint="Is the disk mounted?",
             )
+        self._identity = identity
+
+    def _is_empty(self) -> bool:
+        with self._translating("cannot be listed"), os.scandir(self.root) as entries:
+            return next(entries, None) is None
+
+    def _path(self, name: str) -> Path:
+        """Return the path of an object; refuses to be led out of the folder by a link."""
+        path = self.root
+        for part in check_name(name).split("/"):
+            path /= part
+            if path.is_symlink():
+                raise PlaceError(
+                    f"{path} is a symbolic link, which vaultd never makes.",
+                    hint="Put the real file or folder in its place.",
+                )
+        return path
 
     def create(self, name: str, data: BinaryIO, size: int) -> None:
-        """Store a new object; see Backend.create."""
-        path = self.root / check_name(name)
+        """Store a new object; see Backend.create. What `data.read` raises is passed on."""
         self._check_root()
-        if path.exists():
-            raise ObjectExists(f"{name} is already in {self.root}.")
-        try:
+        with self._translating("cannot be written"):
+            path = self._path(name)
+            if path.is_file():
+                raise ObjectExists(f"{name} is already in {self.root}.")
             self._make_folders(path.parent)
             temporary = path.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
             try:
-                self._fill(temporary, data, size)
-                os.link(temporary, path)
+                self._fill(descriptor, data, size)
             finally:
+                os.close(descriptor)
+            with self._translating("cannot be written"):
+                self._publish(temporary, path, name)
+        finally:
+            # What cannot be removed now is invisible, and removed by a later probe().
+            with suppress(OSError):
                 temporary.unlink(missing_ok=True)
-            _sync(path.parent)
+
+    def _publish(self, temporary: Path, path: Path, name: str) -> None:
+        try:
+            os.link(temporary, path)
         except FileExistsError as error:
             raise ObjectExists(f"{name} is already in {self.root}.") from error
-        except OSError as error:
-            raise self._error(error, "cannot be written") from error
+        temporary.unlink()
+        _sync(path.parent)
 
     def _make_folders(self, folder: Path) -> None:
         if folder.is_dir():
             return
+        if folder == self.root:  # it was there a moment ago
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         self._make_folders(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
         _sync(folder.parent)
 
-    def _fill(self, temporary: Path, data: BinaryIO, size: int) -> None:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            left = size
-            while left:
-                piece = data.read(min(left, _COPY))
-                if not piece:
-                    raise PlaceError(f"The data ended {left} bytes before its promised size.")
-                file.write(piece)
-                left -= len(piece)
-            if data.read(1):
-                raise PlaceError(f"The data is longer than its promised {size} bytes.")
-            file.flush()
-            os.fsync(file.fileno())
+    def _fill(self, descriptor: int, data: BinaryIO, size: int) -> None:
+        left = size
+        while left:
+            piece = memoryview(data.read(min(left, _COPY)))
+            if not piece:
+                raise PlaceError(f"The data ended {left} bytes before its promised size.")
+            left -= len(piece)
+            with self._translating("cannot be written"):
+                while piece:
+                    piece = piece[os.write(descriptor, piece) :]
+        if data.read(1):
+            raise PlaceError(f"The data is longer than its promised {size} bytes.")
+        with self._translating("cannot be written"):
+            os.fsync(descriptor)
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Return bytes of an object; see Backend.read."""
         self._check_root()
-        try:
-            with (self.root / check_name(name)).open("rb") as file:
-                file.seek(offset)
-                return file.read() if length is None else file.read(length)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise ObjectMissing(f"{name} is not in {self.root}.") from error
-        except OSError as error:
-            raise self._error(error, "cannot be read") from error
+        with self._translating("cannot be read"):
+            try:
+                with self._path(name).open("rb") as file:
+                    file.seek(offset)
+                    return file.read() if length is None else file.read(length)
+            except _ABSENT as error:
+                raise ObjectMissing(f"{name} is not in {self.root}.") from error
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield objects by name; see Backend.list."""
@@ -115,84 +167,79 @@ class FolderBackend:
         start = prefix.rpartition("/")[0]
         if start and not NAME_PATTERN.fullmatch(start):
             return
-        found = list(self._walk(self.root / start, start))
-        yield from sorted(
-            (item for item in found if item.name.startswith(prefix)), key=lambda item: item.name
-        )
+        with self._translating("cannot be listed"):
+            folder = self._path(start) if start else self.root
+            found = list(self._walk(folder, start, prefix))
+        yield from sorted(found, key=lambda item: item.name)
 
-    def _walk(self, folder: Path, name: str) -> Iterator[ObjectInfo]:
+    def _walk(self, folder: Path, name: str, prefix: str) -> Iterator[ObjectInfo]:
         try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    own = f"{name}/{entry.name}" if name else entry.name
-                    if not NAME_PATTERN.fullmatch(own):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        yield from self._walk(folder / entry.name, own)
-                    elif entry.is_file(follow_symlinks=False):
-                        yield ObjectInfo(own, entry.stat(follow_symlinks=False).st_size)
-        except (FileNotFoundError, NotADirectoryError):
+            with os.scandir(folder) as scan:
+                entries = list(scan)
+        except _ABSENT:
             return  # no such prefix, or removed meanwhile
-        except OSError as error:
-            raise self._error(error, "cannot be listed") from error
+        for entry in entries:
+            own = f"{name}/{entry.name}" if name else entry.name
+            if not NAME_PATTERN.fullmatch(own):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if f"{own}/".startswith(prefix) or prefix.startswith(f"{own}/"):
+                    yield from self._walk(folder / entry.name, own, prefix)
+            elif own.startswith(prefix) and entry.is_file(follow_symlinks=False):
+                with suppress(FileNotFoundError):  # removed meanwhile
+                    yield ObjectInfo(own, entry.stat(follow_symlinks=False).st_size)
 
     def delete(self, name: str) -> None:
         """Remove an object; see Backend.delete."""
         self._check_root()
-        try:
-            (self.root / check_name(name)).unlink(missing_ok=True)
-        except NotADirectoryError:
-            return
-        except OSError as error:
-            raise self._error(error, "cannot be changed") from error
+        with self._translating("cannot be changed"):
+            path = self._path(name)
+            # Asked first, as a read-only disk refuses even to remove what is not there.
+            if path.is_file():
+                path.unlink(missing_ok=True)
+                _sync(path.parent)
 
     def space(self) -> Space:
         """Return total and free bytes of the file system."""
         self._check_root()
-        try:
+        with self._translating("cannot be asked for its space"):
             usage = shutil.disk_usage(self.root)
-        except OSError as error:
-            raise self._error(error, "cannot be asked for its space") from error
         return Space(usage.total, usage.free)
 
     def probe(self) -> Sequence[Finding]:
         """Try a write, a link without replacing and a read; remove temporaries older than a day."""
         self._check_root()
-        self._clean()
+        with self._translating("cannot be written"):
+            self._clean()
         path = self.root / f"{_TEMPORARY}probe-{secrets.token_hex(8)}"
         second = path.with_name(path.name + "-2")
         try:
             path.write_bytes(b"probe")
             os.link(path, second)
-            try:
+            with suppress(FileExistsError):
                 os.link(path, second)
-                replaced = True
-            except FileExistsError:
-                replaced = False
+                return [_finding(False, "a second object of one name replaced the first")]
+            return [_finding(True, "an object that is there is never replaced")]
         except OSError as error:
-            if error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
-                return [
-                    Finding(
-                        "hard links",
-                        False,
-                        f"{self.root} is on a file system without hard links; choose another.",
-                    )
-                ]
+            if error.errno in _NO_LINKS:
+                sentence = f"{self.root} is on a file system without hard links; choose another."
+                return [Finding("hard links", False, sentence)]
             raise self._error(error, "cannot be written") from error
         finally:
-            path.unlink(missing_ok=True)
-            second.unlink(missing_ok=True)
-        sentence = "an object that is there is never replaced"
-        return [Finding("create without replacing", not replaced, sentence)]
+            for temporary in (path, second):
+                with suppress(OSError):
+                    temporary.unlink(missing_ok=True)
 
     def _clean(self) -> None:
         old = time.time() - _STALE_SECONDS
         for path in self.root.rglob(f"{_TEMPORARY}*"):
-            try:
+            with suppress(FileNotFoundError):  # its writer was faster
                 if path.lstat().st_mtime < old:
-                    path.unlink(missing_ok=True)
-            except FileNotFoundError:
-                continue
+                    path.unlink()
+
+
+def _finding(fine: bool, sentence: str) -> Finding:
+    return Finding("create without replacing", fine, sentence)
 
 
 def _sync(folder: Path) -> None:

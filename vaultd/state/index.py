@@ -27,6 +27,7 @@ _GUID: Final = 0  # an id of 32 hex digits follows as 16 bytes
 _LONG: Final = 255  # a 4-byte length follows
 _STEP: Final = 64 * 1024
 _PIECE: Final = 256 * 1024
+_MOST: Final = 20_000_000
 
 _head: Final = msgspec.msgpack.Decoder(tuple[int, str, list[str], int, int])
 
@@ -80,11 +81,13 @@ class AccountIndex:
                 version, order, names, count, ids = _head.decode(head)
                 if version != _VERSION or order != sys.byteorder:
                     raise ValueError("another version")
-                keys: array[int] = array("Q")
-                keys.frombytes(_exactly(reader, 8 * count))
-                index._bodies.frombytes(_exactly(reader, 8 * count))
-                index._kinds += _exactly(reader, count)
-                index._ids += _exactly(reader, ids)
+                if not 0 <= count <= _MOST or not 0 <= ids <= _MOST * 64:
+                    raise ValueError("impossible sizes")
+                keys = array("Q", [0]) * count
+                index._bodies = array("Q", [0]) * count
+                index._kinds, index._ids = bytearray(count), bytearray(ids)
+                for column in (keys, index._bodies, index._kinds, index._ids):
+                    _fill(reader, memoryview(column).cast("B"))
                 if reader.read(1):
                     raise ValueError("it goes on after its end")
         except (zstandard.ZstdError, msgspec.DecodeError, ValueError) as error:
@@ -250,6 +253,14 @@ def _exactly(reader: zstandard.ZstdDecompressionReader, size: int) -> bytes:
     if len(data) != size:
         raise ValueError("it is cut")
     return data
+
+
+def _fill(reader: zstandard.ZstdDecompressionReader, room: memoryview) -> None:
+    while room:
+        size = reader.readinto(room[:_STEP])
+        if not size:
+            raise ValueError("it is cut")
+        room = room[size:]
 
 
 def _pack_id(record_id: str) -> bytes:

@@ -7,7 +7,6 @@ import hmac
 from collections.abc import Collection, Iterator
 from typing import BinaryIO, Final
 
-from vaultd.vault.place import Place
 from vaultd.errors import DamageError, ForgeryError
 from vaultd.keys import PodKey, Recipient, Secrets
 from vaultd.vault.header import Header, decode_header, encode_header, unwrap_key, verify, wrap_key
@@ -21,6 +20,7 @@ from vaultd.vault.layout import (
     blob_name,
     whole_message,
 )
+from vaultd.vault.place import Place
 from vaultd.vault.sections import SectionWriter, binding, new_file_key, read_section
 from vaultd.vault.stream import ObjectStream
 from vaultd.vault.writer import PackedObject, seal

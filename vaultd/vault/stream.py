@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from vaultd.vault.place import Place
 from vaultd.errors import DamageError
 from vaultd.vault.layout import object_hash
+from vaultd.vault.place import Place
 
 _FIRST: Final = 16 * 1024
 _STEP: Final = 1024 * 1024

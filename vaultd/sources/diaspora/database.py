@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
 from vaultd.errors import DatabaseError
 
@@ -84,7 +85,8 @@ def _sqlite(url: str) -> Engine:
         connection.isolation_level = None
         return connection
 
-    engine = create_engine("sqlite://", creator=connect)
+    # One thread may need two connections at once: a table streams while a key is looked up.
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return engine
 

@@ -15,7 +15,7 @@ import msgspec
 
 from vaultd.errors import DamageError
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Body: TypeAlias = "dict[str, Json]"
 
 KINDS: Final = (

@@ -28,7 +28,7 @@ _P = ParamSpec("_P")
 _Pair = tuple[Enrollment, SourceAccount]
 
 
-def run_backup(  # noqa: PLR0917 - what a run needs, in the order of the layers
+def run_backup(
     config: Config,
     state: State,
     source: Source,

@@ -78,7 +78,8 @@ def _summary(story: Story, *, kept: bool) -> None:
         ("first night", f"{first.changed} archives, {size(first.bytes)}, {first.seconds} s"),
         (
             "second night",
-            f"{second.changed} of {second.looked_at} changed, {size(second.bytes)}, {second.seconds} s",
+            f"{second.changed} of {second.looked_at} changed, "
+            f"{size(second.bytes)}, {second.seconds} s",
         ),
         ("came back", f"{len(story.comparisons)} accounts, {records:,} records, all compared"),
         (

@@ -92,7 +92,9 @@ class _Day:
                     )  # fmt: skip
             self._insert("likes", positive=1, target_id=post, author_id=6, guid=self._guid(),
                          target_type="Post")  # fmt: skip
-        talk, author = self._db.execute("SELECT id, author_id FROM conversations LIMIT 1").fetchone()
+        talk, author = self._db.execute(
+            "SELECT id, author_id FROM conversations LIMIT 1"
+        ).fetchone()
         self._insert("messages", conversation_id=talk, author_id=author, guid=self._guid(),
                      text="One more thing before I forget …")  # fmt: skip
 
@@ -107,8 +109,12 @@ class _Day:
         ):
             self._report.changed += self._db.execute(statement).rowcount
         # Noise: everybody looked in, counters moved.
-        self._db.execute("UPDATE users SET last_seen = ?, sign_in_count = sign_in_count + 1", (_AT,))
-        self._db.execute("UPDATE posts SET interacted_at = ?, likes_count = likes_count + 1", (_AT,))
+        self._db.execute(
+            "UPDATE users SET last_seen = ?, sign_in_count = sign_in_count + 1", (_AT,)
+        )
+        self._db.execute(
+            "UPDATE posts SET interacted_at = ?, likes_count = likes_count + 1", (_AT,)
+        )
 
     def delete(self) -> None:
         """Deletions, with what hangs on a post."""

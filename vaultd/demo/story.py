@@ -138,6 +138,7 @@ def tell(directory: Path, say: Say, *, keep: bool) -> Story:
         story.damage = show_damage(
             directory / PLACE, kits / f"{names[0]}.txt", directory / "tamper"
         )
+        shutil.rmtree(directory / "tamper")
         for shown in story.damage:
             say(
                 "✓" if shown.found else "✗",

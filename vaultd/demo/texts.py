@@ -34,7 +34,18 @@ SENTENCES: Final = (
     "<b>This is not bold</b> & that is \"fine\" <script>alert('hello')</script>",
     "See https://example.org/notes?x=1&y=2 or [this page](https://example.org/a_(b)).",
 )
-TAGS: Final = ("garden", "foto", "cuisine", "musica", "лес", "秋", "خبز", "linux", "diaspora", "cats")
+TAGS: Final = (
+    "garden",
+    "foto",
+    "cuisine",
+    "musica",
+    "лес",
+    "秋",
+    "خبز",
+    "linux",
+    "diaspora",
+    "cats",
+)
 REPLIES: Final = (
     "Oh yes!", "Same here :-)", "Das kenne ich gut.", "Trop bien !", "¡Qué bonito!", "へえ、すごい！",
     "Согласна на сто процентов.", "شكرا لك", "תודה רבה", "I would like the recipe, please.", "❤️",

@@ -63,9 +63,7 @@ class Post:
 class World:
     """Collects rows per table, with ids counted from 1, and writes them all in one go."""
 
-    def __init__(
-        self, metadata: MetaData, rng: random.Random, images: Path, pod_url: str
-    ) -> None:
+    def __init__(self, metadata: MetaData, rng: random.Random, images: Path, pod_url: str) -> None:
         self.metadata = metadata
         self.rng = rng
         self.images = images
@@ -123,7 +121,11 @@ class World:
         public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         guid = self.guid()
         number = self.add(
-            "people", guid=guid, diaspora_handle=handle, serialized_public_key=public.decode(), **more
+            "people",
+            guid=guid,
+            diaspora_handle=handle,
+            serialized_public_key=public.decode(),
+            **more,
         )
         name = f"{first} {last}".strip()
         self.add(
@@ -166,9 +168,7 @@ class World:
         """Add a user whose person was never made."""
         self.add("users", username=username, email=f"{username}@mail.example")
 
-    def remote(
-        self, name: str, host: str, first: str, last: str, *, closed: bool
-    ) -> None:
+    def remote(self, name: str, host: str, first: str, last: str, *, closed: bool) -> None:
         """Add a person of another pod."""
         person = self._person(
             f"{name}@{host}", first, last, pod_id=self._pods[host], closed_account=closed
@@ -331,7 +331,11 @@ class World:
         answer, answer_guid = self.rng.choice(answers)
         guid = self.guid()
         number = self.add(
-            "poll_participations", poll_answer_id=answer, author_id=person.id, poll_id=poll, guid=guid
+            "poll_participations",
+            poll_answer_id=answer,
+            author_id=person.id,
+            poll_id=poll,
+            guid=guid,
         )
         order = "author guid parent_guid poll_answer_guid"
         values = (person.handle, guid, poll_guid, answer_guid)

@@ -1,4 +1,4 @@
-"""`vaultd verify`: integrity of whole places without keys, and of one vault's records with a kit."""
+"""`vaultd verify`: whole places without keys, and one vault's records with a kit."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ from typing import Final
 from vaultd.errors import DamageError
 from vaultd.vault.header import Header, decode_header, verify
 from vaultd.vault.layout import (
-    ARCHIVE_MAGIC,
     BLOB_MAGIC,
     MAX_HEADER,
     SIGNATURE_SIZE,

@@ -1,4 +1,4 @@
-"""What the user did elsewhere: comments, likes, votes, subscriptions, with where their parents are."""
+"""What the user did: comments, likes, votes, subscriptions, with where their parents are."""
 
 from __future__ import annotations
 

@@ -24,7 +24,8 @@ NOISE: Final = frozenset(
     "open_graph_cache_id vote_count taggings_count last_seen sign_in_count current_sign_in_at "
     "last_sign_in_at current_sign_in_ip last_sign_in_ip remember_created_at reset_password_token "
     "reset_password_sent_at consumed_timestep export exported_at exporting exported_photos_file "
-    "exported_photos_at exporting_photos remove_after confirm_email_token authentication_token".split()
+    "exported_photos_at exporting_photos remove_after confirm_email_token "
+    "authentication_token".split()
 )
 
 
@@ -89,8 +90,7 @@ class Batch:
     def rows(self, query: Select[Any]) -> Iterator[Row]:
         """Stream the rows of a query as mappings."""
         with self.connection.execute(query) as result:
-            for row in result.mappings():
-                yield row
+            yield from result.mappings()
 
     def lookup(self, query: Select[Any], column: Any, ids: Iterable[int]) -> Iterator[Row]:
         """Stream a query for many ids, some thousands at a time."""

@@ -25,9 +25,11 @@ def _lenient(name: str) -> codecs.CodecInfo | None:
     if name != _LENIENT:
         return None
     plain = codecs.lookup("utf-8")
-    return codecs.CodecInfo(
-        plain.encode, lambda data, errors="strict": plain.decode(data, "replace"), name=_LENIENT
-    )
+
+    def decode(data: bytes, errors: str = "strict") -> tuple[str, int]:  # noqa: ARG001
+        return plain.decode(data, "replace")
+
+    return codecs.CodecInfo(plain.encode, decode, name=_LENIENT)
 
 
 codecs.register(_lenient)

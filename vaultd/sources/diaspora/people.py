@@ -110,7 +110,7 @@ def _audience(
             "host": host,
             "url": urls.get(host, f"https://{host}/"),
             "why": why[host],
-            "people": list(sorted(seen[host])),
+            "people": _texts(sorted(seen[host])),
         }
         yield account, Record("audience", host, body)
     for host, url in sorted(pods.values()):
@@ -140,3 +140,7 @@ def _person(batch: Batch, account: SourceAccount, person: int, row: Row, host: s
     if row["image_url"] is not None:
         body["image_url"] = text(row["image_url"])
     return Record("person", handle, body, passive=True)
+
+
+def _texts(values: list[str]) -> list[Json]:
+    return [*values]

@@ -38,6 +38,7 @@ class LocalKeys:
         self._keys: dict[int, rsa.RSAPrivateKey | None] = {}
 
     def __call__(self, user: int) -> rsa.RSAPrivateKey | None:
+        """Return a local user's RSA key, None where there is none."""
         if user not in self._keys:
             pem = self._fetch(user)
             self._keys[user] = None if pem is None else load_key(pem)

@@ -8,17 +8,24 @@ import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
 from vaultd.errors import ConfigError
 
+_S = TypeVar("_S", bound=msgspec.Struct)
+
 _MAX_CONFIG: Final = 1024 * 1024
 _DURATION: Final = re.compile(r"(\d{1,6})\s*([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DATABASES: Final = ("postgresql", "postgres", "mysql", "mariadb", "sqlite")
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
+_SCHEME: Final = re.compile(r"([a-z][a-z0-9]{0,20})(\+[a-z0-9_]+)?://")
+# Up to the last @, as a password may hold any character that should have been escaped.
+_PASSWORD: Final = re.compile(r"(?s)(://[^:/?#@]*):.*@")
+_PASSWORD_OPTION: Final = re.compile(r"(?i)([?&](?:password|passwd|sslpassword)=)[^&]*")
 
 
 class Pod(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,6 +34,9 @@ class Pod(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str
     database: str
     uploads: str
+
+    def __repr__(self) -> str:
+        return f"Pod({self.url!r}, {redact_url(self.database)!r}, {self.uploads!r})"
 
 
 class StateSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,6 +49,9 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A place for vaults."""
 
     url: str
+
+    def __repr__(self) -> str:
+        return f"Target({redact_url(self.url)!r})"
 
 
 class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,6 +125,15 @@ format = "text"
 """
 
 
+_SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
+    "pod": Pod,
+    "state": StateSection,
+    "schedule": Schedule,
+    "limits": Limits,
+    "log": Log,
+}
+
+
 def default_path(environment: Mapping[str, str]) -> Path:
     """Return where the config is looked for without `--config`.
 
@@ -119,20 +141,24 @@ def default_path(environment: Mapping[str, str]) -> Path:
     """
     if environment.get("VAULTD_CONFIG"):
         return Path(environment["VAULTD_CONFIG"])
-    home = environment.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    home = environment.get("XDG_CONFIG_HOME") or f"{environment.get('HOME', '')}/.config"
     own = Path(home) / "vaultd" / "config.toml"
-    return own if own.exists() else Path("/etc/vaultd/config.toml")
+    return own if own.is_file() else Path("/etc/vaultd/config.toml")
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Config:
     """Read the config file and lay the `VAULTD_*` variables over it.
 
-    Raises ConfigError with the path of the key that is wrong.
+    A file that nobody named may be missing where variables say enough. Raises ConfigError with
+    the path of the key that is wrong.
     """
     found = path or default_path(environment)
+    named = path is not None or bool(environment.get("VAULTD_CONFIG"))
     try:
         data = found.read_bytes()
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not named and _settings(environment):
+            return build({}, environment)
         raise ConfigError(
             f"The config {found} cannot be read ({error.strerror}).",
             hint="`vaultd init --config FILE` writes one.",
@@ -147,45 +173,53 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
 
 
 def build(tree: dict[str, object], environment: Mapping[str, str]) -> Config:
-    """Check a parsed config tree; raises ConfigError."""
-    _check_keys(tree)
-    _overlay(tree, environment)
-    try:
-        config = msgspec.convert(tree, Config)
-    except msgspec.ValidationError as error:
-        text, _, where = str(error).partition(" - at ")
-        key = where.strip("`").removeprefix("$.").replace("[...]", ".*") or "the config"
-        raise ConfigError(f"{key}: {text}.", hint="See config.example.toml.") from error
+    """Check a parsed config tree and the variables over it; raises ConfigError."""
+    for section in tree:
+        if section not in _SECTIONS and section != "targets":
+            raise _unknown(section, section, [*_SECTIONS, "targets"])
+    sections = {name: _table(name, tree.get(name, {})) for name in _SECTIONS}
+    targets = {
+        name: _table(f"targets.{name}", keys)
+        for name, keys in _table("targets", tree.get("targets", {})).items()
+    }
+    _overlay(sections, targets, environment)
+    if not sections["pod"]:
+        raise ConfigError("pod: the section [pod] is missing.", hint="See config.example.toml.")
+    config = Config(
+        pod=_convert("pod", sections["pod"], Pod),
+        state=_convert("state", sections["state"], StateSection),
+        schedule=_convert("schedule", sections["schedule"], Schedule),
+        limits=_convert("limits", sections["limits"], Limits),
+        log=_convert("log", sections["log"], Log),
+        targets={n: _convert(f"targets.{n}", keys, Target) for n, keys in targets.items()},
+    )
     _check_values(config)
     return config
 
 
-_SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
-    "pod": Pod,
-    "state": StateSection,
-    "schedule": Schedule,
-    "limits": Limits,
-    "log": Log,
-}
+def _table(where: str, value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where}: this must be a section, [{where}].")
+    return dict(value)
 
 
-def _check_keys(tree: dict[str, object]) -> None:
-    for section, content in tree.items():
-        if section not in _SECTIONS and section != "targets":
-            raise _unknown(section, section, [*_SECTIONS, "targets"])
-        if not isinstance(content, dict):
-            raise ConfigError(f"{section}: this must be a section, [{section}].")
-        parts = (
-            [(f"{section}.{name}", Target, keys) for name, keys in content.items()]
-            if section == "targets"
-            else [(section, _SECTIONS[section], content)]
-        )
-        for where, struct, keys in parts:
-            if not isinstance(keys, dict):
-                raise ConfigError(f"{where}: this must be a section, [{where}].")
-            for key in keys:
-                if key not in struct.__struct_fields__:
-                    raise _unknown(f"{where}.{key}", key, list(struct.__struct_fields__))
+def _convert(where: str, keys: dict[str, object], struct: type[_S]) -> _S:
+    known = {field.name: field for field in msgspec.structs.fields(struct)}
+    for key in keys:
+        if key not in known:
+            raise _unknown(f"{where}.{key}", key, list(known))
+    for key, field in known.items():
+        if field.required and key not in keys:
+            raise ConfigError(f"{where}.{key}: this is missing.", hint="See config.example.toml.")
+        try:
+            msgspec.convert(keys.get(key, field.default), field.type)
+        except msgspec.ValidationError as error:
+            raise ConfigError(
+                f"{where}.{key}: {error}.", hint="See config.example.toml."
+            ) from error
+        if keys.get(key) == "":
+            raise ConfigError(f"{where}.{key}: this is empty.", hint="See config.example.toml.")
+    return msgspec.convert(keys, struct)
 
 
 def _unknown(where: str, key: str, known: list[str]) -> ConfigError:
@@ -196,35 +230,52 @@ def _unknown(where: str, key: str, known: list[str]) -> ConfigError:
     )
 
 
-def _overlay(tree: dict[str, object], environment: Mapping[str, str]) -> None:
-    for name, value in environment.items():
-        parts = name.lower().split("_")
-        if len(parts) < 3 or parts[0] != "vaultd":
+def _settings(environment: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Return the variables that set a key: name, section (targets.NAME), key."""
+    found = []
+    for name in environment:
+        prefix, _, rest = name.lower().partition("_")
+        section, _, key = rest.partition("_")
+        if prefix != "vaultd" or not key:
             continue
-        section = tree.setdefault(parts[1], {}) if parts[1] in (*_SECTIONS, "targets") else None
-        if not isinstance(section, dict):
-            continue
-        if parts[1] == "targets":
-            target = section.setdefault("_".join(parts[2:-1]), {})
-            if isinstance(target, dict) and parts[-1] in Target.__struct_fields__:
-                target[parts[-1]] = value
-            continue
-        key = "_".join(parts[2:])
-        if key not in _SECTIONS[parts[1]].__struct_fields__:
-            raise _unknown(f"{parts[1]}.{key} (from {name})", key, list(section))
-        section[key] = int(value) if value.isdigit() else value
+        if section in _SECTIONS:
+            found.append((name, section, key))
+        elif section == "targets":
+            target, _, key = key.rpartition("_")
+            found.append((name, f"targets.{target}", key))
+    return found
+
+
+def _overlay(
+    sections: dict[str, dict[str, object]],
+    targets: dict[str, dict[str, object]],
+    environment: Mapping[str, str],
+) -> None:
+    for name, section, key in _settings(environment):
+        target = section.partition(".")[2]
+        struct = _SECTIONS.get(section, Target)
+        known = {field.name: field for field in msgspec.structs.fields(struct)}
+        if key not in known:
+            raise _unknown(f"{section}.{key} (from {name})", key, list(known))
+        value = environment[name]
+        keys = sections[section] if section in sections else targets.setdefault(target, {})
+        keys[key] = int(value) if known[key].type is int and _NUMBER.fullmatch(value) else value
 
 
 def _check_values(config: Config) -> None:
-    if (
-        urlsplit(config.pod.url).scheme not in ("http", "https")
-        or not urlsplit(config.pod.url).netloc
-    ):
+    try:
+        address = urlsplit(config.pod.url)
+        fine = address.scheme in ("http", "https") and bool(address.hostname)
+    except ValueError:
+        fine = False
+    if not fine:
         raise ConfigError("pod.url: this must be the pod's address, like https://pod.example.")
-    scheme = config.pod.database.partition("://")[0].partition("+")[0]
-    if scheme not in _DATABASES:
+    scheme = _SCHEME.match(config.pod.database)
+    if scheme is None or scheme[1] not in _DATABASES:
+        # What has no scheme may begin with a password, so it is not repeated.
+        what = "this" if scheme is None else repr(scheme[1])
         raise ConfigError(
-            f"pod.database: {scheme[:20]!r} is not a database vaultd reads.",
+            f"pod.database: {what} is not a database vaultd reads.",
             hint="Use postgresql://, mysql:// or sqlite:///.",
         )
     if not config.targets:
@@ -232,8 +283,8 @@ def _check_values(config: Config) -> None:
     for name in config.targets:
         if not re.fullmatch(r"[a-z0-9_-]{1,40}", name):
             raise ConfigError(f"targets.{name}: a target's name has only a-z, 0-9, _ and -.")
-    if config.schedule.period.total_seconds() < 60:
-        raise ConfigError("schedule.every: less than a minute is too often.")
+    if not timedelta(minutes=1) <= config.schedule.period <= timedelta(days=366):
+        raise ConfigError("schedule.every: this must be from 1m to 366d.")
     if not 1 <= config.limits.batch_accounts <= 1000:
         raise ConfigError("limits.batch_accounts: this must be from 1 to 1000.")
     if config.log.level not in ("debug", "info", "warning", "error"):
@@ -251,9 +302,5 @@ def duration(text: str, key: str) -> timedelta:
 
 
 def redact_url(url: str) -> str:
-    """Return a URL without its password, for people and logs."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:…@{host}"))
+    """Return a URL without its password, for people and logs; rather too little than too much."""
+    return _PASSWORD_OPTION.sub(r"\1…", _PASSWORD.sub(r"\1:…@", url))

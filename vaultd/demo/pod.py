@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import create_engine
 
-from vaultd.demo.schema import create_schema
+from vaultd.demo.schema import create
 from vaultd.demo.texts import NAMES, SENTENCES, long_text
 from vaultd.demo.world import LocalUser, World
 
@@ -44,7 +44,7 @@ def build_pod(directory: Path, *, accounts: int = 60, seed: int = 1) -> DemoPod:
     url = f"sqlite:///{directory / 'pod.sqlite3'}"
     engine = create_engine(url)
     rng = random.Random(seed)
-    world = World(create_schema(engine, "0.9"), rng, uploads / "images", POD_URL)
+    world = World(create(engine, "0.9"), rng, uploads / "images", POD_URL)
     for host, status in _PODS:
         world.pod(host, status)
     locals_ = _people(world, accounts)

@@ -117,7 +117,7 @@ def test_the_places_of_the_config_in_their_order(tmp_path: Path) -> None:
 
 
 def test_other_variables_are_none_of_our_business() -> None:
-    build(tree(), {"VAULTD_TEST_REQUIRE": "x", "VAULTD_CONFIG": "y", "PATH": "z", "VAULTD": ""})  # type: ignore[arg-type]
+    build(tree(), {"VAULTD_TEST_REQUIRE": "x", "VAULTD_CONFIG": "y", "PATH": "z", "VAULTD": ""})
 
 
 @pytest.mark.parametrize(

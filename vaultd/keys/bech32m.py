@@ -6,6 +6,7 @@ from typing import Final
 
 _CHARSET: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _CONST: Final = 0x2BC830A3
+_MAX_TEXT: Final = 1024
 _GENERATORS: Final = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 
 
@@ -50,14 +51,16 @@ def encode(hrp: str, data: bytes) -> str:
 
 def decode(text: str) -> tuple[str, bytes]:
     """Return (human part, data); raises ValueError with what is wrong."""
+    if len(text) > _MAX_TEXT:
+        raise ValueError("it is far too long")
+    if any(not 33 <= ord(c) <= 126 for c in text):
+        raise ValueError("it has characters that never occur in one")
     if text.lower() != text and text.upper() != text:
         raise ValueError("it mixes upper and lower case")
     text = text.lower()
     hrp, one, rest = text.rpartition("1")
-    if not one or not hrp or len(rest) < 6 or len(text) > 1024:
+    if not one or not hrp or len(rest) < 6:
         raise ValueError("it is incomplete")
-    if any(not 33 <= ord(c) <= 126 for c in hrp):
-        raise ValueError("it has characters that never occur in one")
     values = [_CHARSET.find(c) for c in rest]
     if -1 in values:
         raise ValueError(f"the character {rest[values.index(-1)]!r} never occurs in one")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import codecs
 import hmac
-import os
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from vaultd.errors import UsageError, WrongKeyError
 from vaultd.keys.derive import Secrets
+from vaultd.keys.pod import parse_pod_key
+from vaultd.keys.secret_file import write_new
 from vaultd.keys.words import COUNT, from_words, to_words
 
 _MAX_KIT: Final = 64 * 1024
-_NUMBERED: Final = re.compile(r"\b(\d{1,2})\s*[.):]\s*([^\W\d_]+)")
-_FIELD: Final = re.compile(r"^\s*(account|place|pod key|check)\s*:\s*(\S.*?)\s*$", re.I | re.M)
+_CHECK_LENGTH: Final = 16
+_FIELD: Final = re.compile(r"(account|place|pod ?key|check|vault|recipient)\s*:(.*)", re.I)
+_TOKEN: Final = re.compile(r"\d+|[^\W\d_]+")
+_LOOKALIKES: Final = str.maketrans("oil", "011")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,15 @@ class Kit:
 
 
 def render(kit: Kit) -> str:
-    """Return the kit as text for a file or a printer."""
+    """Return the kit as text for a file or a printer.
+
+    Raises UsageError for a pod key that is none, or a field that would not fit on one line.
+    """
+    for text in (kit.account, *kit.places):
+        if not text.isprintable() or text != text.strip():
+            raise UsageError(f"{text!r} cannot be printed on one line of a kit.")
+    for pod_key in kit.pod_keys:
+        parse_pod_key(pod_key)
     words = to_words(kit.secret)
     secrets = Secrets.from_secret(kit.secret)
     rows = [
@@ -73,36 +86,75 @@ def parse(text: str) -> Kit:
     """
     if len(text) > _MAX_KIT:
         raise WrongKeyError("This is far too long for a kit.")
-    numbered: dict[int, str] = {}
-    for number, word in _NUMBERED.findall(text):
-        numbered.setdefault(int(number), word)
-    if all(n in numbered for n in range(1, COUNT + 1)):
-        secret = from_words(" ".join(numbered[n] for n in range(1, COUNT + 1)))
-    else:
-        secret = from_words(text)
-    fields: dict[str, list[str]] = {"account": [], "place": [], "pod key": [], "check": []}
-    for key, value in _FIELD.findall(text):
-        fields[key.lower()].append(value)
-    check = "".join(fields["check"][:1]).replace(" ", "").lower()
-    own = Secrets.from_secret(secret).check.hex()
-    if check and not hmac.compare_digest(check.encode(), own.encode()):
+    fields: defaultdict[str, list[str]] = defaultdict(list)
+    words: dict[int, str] = {}
+    free: list[str] = []
+    for line in map(str.strip, text.splitlines()):
+        if match := _FIELD.fullmatch(line):
+            if value := match[2].strip():
+                fields[match[1].lower().replace(" ", "")].append(value)
+            continue
+        free.append(line)
+        for number, word in _numbered(line).items():
+            words.setdefault(number, word)
+    secret = from_words(_in_order(words) if 2 * len(words) >= COUNT else " ".join(free))
+    check = _read_check(fields["check"])
+    if check and not hmac.compare_digest(check, Secrets.from_secret(secret).check.hex()):
         raise WrongKeyError(
             "The words do not fit the check value on the same sheet.",
             hint="A word was changed, or words and check value come from two kits.",
         )
     return Kit(
         secret,
-        tuple(fields["pod key"]),
+        tuple(fields["podkey"]),
         tuple(fields["place"]),
         "".join(fields["account"][:1]),
         check,
     )
 
 
+def _numbered(line: str) -> dict[int, str]:
+    """Return the words of a line that has nothing but numbers and a word behind each.
+
+    So neither the three steps nor a date or a URL on the sheet is ever taken for words.
+    """
+    tokens = _TOKEN.findall(line)
+    numbers, words = tokens[0::2], tokens[1::2]
+    if len(numbers) != len(words) or not all(n.isdecimal() and len(n) <= 2 for n in numbers):
+        return {}
+    if any(word.isdecimal() for word in words):
+        return {}
+    pairs = {int(number): word for number, word in zip(numbers, words, strict=True)}
+    return {number: word for number, word in pairs.items() if 1 <= number <= COUNT}
+
+
+def _in_order(words: dict[int, str]) -> str:
+    for number in range(1, COUNT + 1):
+        if number not in words:
+            raise WrongKeyError(
+                f"Word {number} of the kit is missing.", hint="A kit has twelve numbered words."
+            )
+    return " ".join(words[number] for number in range(1, COUNT + 1))
+
+
+def _read_check(written: list[str]) -> str:
+    """Return the check value as 16 hex characters ("" if there is none), however it was typed."""
+    if not written:
+        return ""
+    check = "".join(c for c in written[0].lower() if c.isalnum()).translate(_LOOKALIKES)
+    if len(check) != _CHECK_LENGTH or not all(c in "0123456789abcdef" for c in check):
+        raise WrongKeyError(
+            f"The check value on the sheet is not {_CHECK_LENGTH} characters of 0-9 and a-f.",
+            hint="Compare that line with the kit, or leave it out; the words are what matters.",
+        )
+    return check
+
+
 def write(path: Path, kit: Kit) -> None:
     """Write a new kit file with mode 0600; never replaces one. Raises UsageError."""
+    text = render(kit)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_new(path, text)
     except FileExistsError as error:
         raise UsageError(
             f"{path} exists already, and a kit is never overwritten.",
@@ -110,10 +162,6 @@ def write(path: Path, kit: Kit) -> None:
         ) from error
     except OSError as error:
         raise UsageError(f"{path} cannot be written ({error.strerror}).") from error
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(render(kit))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def read(path: Path) -> Kit:
@@ -123,4 +171,6 @@ def read(path: Path) -> Kit:
             data = file.read(_MAX_KIT + 1)
     except OSError as error:
         raise UsageError(f"The kit {path} cannot be read ({error.strerror}).") from error
-    return parse(data.decode("utf-8", "replace"))
+    # Windows editors save text as UTF-16, and say so in the first two bytes.
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return parse(data.decode("utf-16" if wide else "utf-8-sig", "replace"))

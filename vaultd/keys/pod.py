@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import nacl.signing
 
 from vaultd.errors import ConfigError, UsageError
 from vaultd.keys import bech32m
+from vaultd.keys.secret_file import sync_directory, write_new
 
 
 def fingerprint(public: bytes) -> str:
@@ -19,11 +21,17 @@ def fingerprint(public: bytes) -> str:
 def parse_pod_key(text: str) -> bytes:
     """Read a `pod1…` string to 32 bytes; raises UsageError."""
     try:
-        hrp, data = bech32m.decode(text.strip())
+        hrp, data = bech32m.decode("".join(text.split()))
     except ValueError as error:
-        raise UsageError(f"This is not a pod key: {error}.") from error
+        raise UsageError(
+            f"This is not a pod key: {error}.",
+            hint="A pod key starts with pod1; it stands in the kit.",
+        ) from error
     if hrp != "pod" or len(data) != 32:
-        raise UsageError(f"This is a {hrp!r} string, not a pod key (pod1…).")
+        raise UsageError(
+            f"This is a {hrp[:20]!r} string of {len(data)} bytes, not a pod key.",
+            hint="A pod key starts with pod1; it stands in the kit.",
+        )
     return data
 
 
@@ -65,16 +73,24 @@ class PodKey:
 
     @classmethod
     def load_or_create(cls, path: Path) -> PodKey:
-        """Read the key file, or make a new key and write it (mode 0600) if there is none."""
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
+        """Read the key file, or make a new key and write it (mode 0600) if there is none.
+
+        The file is complete or absent, and two processes at once end with the same key.
+        """
+        if path.exists():
             return cls.load(path)
+        fresh = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
+        try:
+            write_new(fresh, os.urandom(32).hex() + "\n")
+            try:
+                with contextlib.suppress(FileExistsError):  # somebody else was first: theirs holds
+                    os.link(fresh, path)
+                sync_directory(path.parent)
+            finally:
+                fresh.unlink()
         except OSError as error:
-            raise ConfigError(f"The pod key {path} cannot be made ({error.strerror}).") from error
-        seed = os.urandom(32)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(seed.hex() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        return cls(seed)
+            raise ConfigError(
+                f"The pod key {path} cannot be made ({error.strerror}).",
+                hint="Make the folder, or let vaultd write into it.",
+            ) from error
+        return cls.load(path)

@@ -21,7 +21,7 @@ main,header,nav ul{max-width:46rem;margin:0 auto;padding:0 1rem}
 header{display:flex;gap:1rem;align-items:center;padding:1.4rem 1rem .8rem}header h1{font-size:1.4rem;margin:0}header p{margin:0;color:var(--soft);font-size:.9rem}
 .face{flex:none;width:4.2rem;height:4.2rem;border-radius:50%;object-fit:cover;background:var(--accent);color:#fff;display:grid;place-items:center;font-size:1.5rem}
 nav{position:sticky;top:0;background:var(--bg);border-bottom:1px solid var(--line)}nav ul{display:flex;gap:.3rem;list-style:none;overflow-x:auto}
-nav a{display:block;padding:.7rem .6rem;color:var(--soft);text-decoration:none}nav a.here{color:var(--accent);box-shadow:inset 0 -2px var(--accent)}
+nav a{display:block;white-space:nowrap;padding:.7rem .6rem;color:var(--soft);text-decoration:none}nav a.here{color:var(--accent);box-shadow:inset 0 -2px var(--accent)}
 a{color:var(--accent)}article,section{background:var(--card);border:1px solid var(--line);border-radius:.7rem;padding:1rem 1.1rem;margin:1rem 0}
 article>footer,.meta{color:var(--soft);font-size:.85rem}.meta{display:flex;flex-wrap:wrap;gap:.6rem;margin-bottom:.4rem}
 .private{color:var(--private);background:var(--privatebg);border-radius:1rem;padding:0 .6rem;font-weight:600}article.limited{border-left:4px solid var(--private)}

@@ -243,7 +243,10 @@ class _Pages:
                 groups.setdefault(self._found.aspects.get(aspect, aspect), []).append(item)
         for name, items in groups.items():
             inner = "".join(items) or "<li>Nobody.</li>"
-            yield f'<section><h3 dir="auto">{escape(name)}</h3><ul class="list">{inner}</ul></section>'
+            yield (
+                f'<section><h3 dir="auto">{escape(name)}</h3>'
+                f'<ul class="list">{inner}</ul></section>'
+            )
 
     def _about(self) -> Iterator[str]:
         found, profile = self._found, self._found.profile

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -16,6 +16,9 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from vaultd.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _STREAM: Final = 1000
 _LENIENT: Final = "vaultd_utf8"
@@ -26,7 +29,7 @@ def _lenient(name: str) -> codecs.CodecInfo | None:
         return None
     plain = codecs.lookup("utf-8")
 
-    def decode(data: bytes, errors: str = "strict") -> tuple[str, int]:  # noqa: ARG001
+    def decode(data: ReadableBuffer, errors: str = "strict", /) -> tuple[str, int]:  # noqa: ARG001
         return plain.decode(data, "replace")
 
     return codecs.CodecInfo(plain.encode, decode, name=_LENIENT)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from vaultd.cli.output import emit_json, size
-from vaultd.demo.story import Story, tell
+from vaultd.story.telling import Story, tell
 from vaultd.errors import DamageError, UsageError
 
 

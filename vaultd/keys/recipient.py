@@ -52,7 +52,7 @@ class Recipient:
             data[32:]
         ):
             raise UsageError(
-                "This recipient holds a point that no kit can have, so nobody could open the vault.",
+                "This recipient holds a point that no kit can have; nobody could open the vault.",
                 hint="`vaultd recipient --kit KIT` prints the right one.",
             )
         return cls(data[:32], data[32:])

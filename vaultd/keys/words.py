@@ -39,8 +39,8 @@ def to_words(secret: bytes) -> list[str]:
 def from_words(text: str) -> bytes:
     """Return the 16-byte secret of twelve typed words.
 
-    Case, numbering, commas and line breaks do not matter, and of every word four letters or more
-    from its start are enough. Raises WrongKeyError naming the word that is not in the list, the count, or the
+    Case, numbering, commas and line breaks do not matter, and the first four letters of a word
+    are enough. Raises WrongKeyError naming the word that is not in the list, the count, or the
     checksum.
     """
     if len(text) > _MAX_TEXT:
@@ -51,10 +51,10 @@ def from_words(text: str) -> bytes:
     for position, word in enumerate(typed[: COUNT + 1], 1):
         full = word if word in known else prefixes.get(word[:4], "")
         if not full.startswith(word):
-            close = difflib.get_close_matches(word, bip39.wordlist, 1, 0.6)
+            close = difflib.get_close_matches(word, bip39.wordlist, 2, 0.6)
             raise WrongKeyError(
                 f"Word {position}, {word[:20]!r}, is not in the word list"
-                + (f"; did you mean {close[0]!r}?" if close else "."),
+                + (f"; did you mean {' or '.join(map(repr, close))}?" if close else "."),
                 hint="Compare it with the kit letter by letter.",
             )
         words.append(full)

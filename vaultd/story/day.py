@@ -9,8 +9,8 @@ import random
 import sqlite3
 from dataclasses import dataclass
 
-from vaultd.demo.pod import DemoPod
-from vaultd.demo.texts import REPLIES, SENTENCES, picture
+from vaultd.story.pod import DemoPod
+from vaultd.story.texts import REPLIES, SENTENCES, picture
 
 _AT = "2026-11-02 09:30:15.250000"
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from sqlalchemy import Engine, MetaData, insert
 
-from vaultd.demo.texts import REPLIES, SENTENCES, TAGS, picture
+from vaultd.story.texts import REPLIES, SENTENCES, TAGS, picture
 
 _KEY_BITS = 1024
 

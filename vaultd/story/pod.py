@@ -10,9 +10,9 @@ from typing import Final
 
 from sqlalchemy import create_engine
 
-from vaultd.demo.schema import create
-from vaultd.demo.texts import NAMES, SENTENCES, long_text
-from vaultd.demo.world import LocalUser, World
+from vaultd.story.schema import create_schema
+from vaultd.story.texts import NAMES, SENTENCES, long_text
+from vaultd.story.world import LocalUser, World
 
 POD_URL: Final = "https://pod.example"
 _PODS: Final = (
@@ -44,7 +44,16 @@ def build_pod(directory: Path, *, accounts: int = 60, seed: int = 1) -> DemoPod:
     url = f"sqlite:///{directory / 'pod.sqlite3'}"
     engine = create_engine(url)
     rng = random.Random(seed)
-    world = World(create(engine, "0.9"), rng, uploads / "images", POD_URL)
+    world = World(create_schema(engine, "0.9"), rng, uploads / "images", POD_URL)
+    populate(world, accounts)
+    world.flush(engine)
+    engine.dispose()
+    names = tuple(user.username for user in world.users)
+    return DemoPod(directory, url, POD_URL, uploads, names)
+
+
+def populate(world: World, accounts: int) -> None:
+    """Fill an empty world: people, contacts, posts and reactions, talks, and oddities."""
     for host, status in _PODS:
         world.pod(host, status)
     locals_ = _people(world, accounts)
@@ -52,10 +61,6 @@ def build_pod(directory: Path, *, accounts: int = 60, seed: int = 1) -> DemoPod:
     _write(world, locals_)
     _talk(world, locals_)
     _odd_ones(world, locals_)
-    world.flush(engine)
-    engine.dispose()
-    names = tuple(user.username for user in world.users)
-    return DemoPod(directory, url, POD_URL, uploads, names)
 
 
 def _people(world: World, accounts: int) -> list[LocalUser]:

@@ -20,10 +20,10 @@ from vaultd.backup.report import RunReport
 from vaultd.backup.run import run_backup
 from vaultd.backup.setup import open_source, open_targets
 from vaultd.config import Config, load
-from vaultd.demo.comparison import Comparison, compare, remember
-from vaultd.demo.damage import Shown, show_damage
-from vaultd.demo.day import live_a_day
-from vaultd.demo.pod import DemoPod, build_pod
+from vaultd.story.comparison import Comparison, compare, remember
+from vaultd.story.damage import Shown, show_damage
+from vaultd.story.day import live_a_day
+from vaultd.story.pod import DemoPod, build_pod
 from vaultd.keys import Kit, PodKey, Secrets, generate_secret, kit, parse_pod_key
 from vaultd.restore.diaspora_archive import write_diaspora
 from vaultd.restore.html import write_html

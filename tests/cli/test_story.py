@@ -101,7 +101,7 @@ def test_typed_words_work_and_wrong_ones_exit_5(demo: Path, tmp_path: Path) -> N
     assert len(words) == 12
     base = ("archives", "--kit", "-", "--from", place)
     assert vaultd(*base, stdin=" ".join(words).upper()).returncode == 0
-    done = vaultd(*base, stdin=" ".join(words[:11] + ["vaultd"]))
+    done = vaultd(*base, stdin=" ".join([*words[:11], "vaultd"]))
     assert done.returncode == 5
     assert "Word 12" in done.stderr
     other = vaultd("keygen", "--out", str(tmp_path / "other.txt"))

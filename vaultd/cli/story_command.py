@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from vaultd.cli.output import emit_json, size
-from vaultd.story.telling import Story, tell
 from vaultd.errors import DamageError, UsageError
+from vaultd.story.telling import Story, tell
 
 
 @click.command()

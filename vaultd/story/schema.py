@@ -21,8 +21,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from vaultd.story.tables import INDEXES, NEWEST, TABLES, UNIQUE
 from vaultd.errors import UsageError
+from vaultd.story.tables import INDEXES, NEWEST, TABLES, UNIQUE
 
 RELEASES: Final = tuple(NEWEST)
 _ORDER: Final = {"0.7.16": 7, "0.9": 9, "0.10-dev": 10}

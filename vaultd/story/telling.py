@@ -20,16 +20,16 @@ from vaultd.backup.report import RunReport
 from vaultd.backup.run import run_backup
 from vaultd.backup.setup import open_source, open_targets
 from vaultd.config import Config, load
-from vaultd.story.comparison import Comparison, compare, remember
-from vaultd.story.damage import Shown, show_damage
-from vaultd.story.day import live_a_day
-from vaultd.story.pod import DemoPod, build_pod
 from vaultd.keys import Kit, PodKey, Secrets, generate_secret, kit, parse_pod_key
 from vaultd.restore.diaspora_archive import write_diaspora
 from vaultd.restore.html import write_html
 from vaultd.restore.records_out import write_records
 from vaultd.restore.snapshot import Snapshot, open_with_kit
 from vaultd.state.store import State
+from vaultd.story.comparison import Comparison, compare, remember
+from vaultd.story.damage import Shown, show_damage
+from vaultd.story.day import live_a_day
+from vaultd.story.pod import DemoPod, build_pod
 
 Say = Callable[[str, str], None]
 PLACE = "vaults"

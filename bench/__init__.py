@@ -1,0 +1,1 @@
+"""Benchmarks: ratios and shares, measured in one run on one machine (docs/performance.md)."""

@@ -70,7 +70,8 @@ def main() -> None:
             for f in (small, heavy, large)
         ),
         "",
-        f"From {small['records']:,} to {large['records']:,} records: {ratio:.2f} times in a backup, "
+        f"From {small['records']:,} to {large['records']:,} records: {ratio:.2f} times "
+        "the memory in a backup, "
         f"{large['peak_mib'] / small['peak_mib']:.2f} with the restore.",
         "",
     ]

@@ -94,7 +94,9 @@ class Vault:
         if not names:
             raise WrongWords(f"no vault {self.id} in {folder}")
         self.names = [f"{self.id}/{name}" for name in names]
-        self.pod = self.open(self.names[0], ARCHIVE_MAGIC)[0]["pod"]
+        self.pod = self.open(self.names[-1], ARCHIVE_MAGIC)[0]["pod"]
+        for name in self.names[:-1]:  # one signer only: bare words cannot tell which is yours
+            self.open(name, ARCHIVE_MAGIC)
 
     def open(self, name: str, magic: bytes) -> tuple[dict[str, Any], bytes, bytes, bytes]:
         """Check an object's hash and both signatures; return header, clear part, key, rest."""

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.vault import small_vault as small
-from vaultd.errors import DamageError, VaultdError
+from vaultd.errors import DamageError, ForgeryError, VaultdError
 from vaultd.keys import PodKey, Secrets
 from vaultd.records import Body
 from vaultd.restore.snapshot import Snapshot, open_with_kit
@@ -154,11 +154,22 @@ def test_a_forger_with_every_public_key_is_found() -> None:
         secrets, forger, 3, second, (), [small.post("p1", "I owe you money")], {"post": 1}
     )
     objects.data[forged.name] = forged.open().read()
-    for pods in (PODS, ()):
-        vault = open_with_kit(objects, secrets, pods)
-        assert vault.at(None).entry.sequence == 2
-        assert [p.code for p in vault.problems] == ["forged"]
+    vault = open_with_kit(objects, secrets, PODS)
+    assert vault.at(None).entry.sequence == 2
+    assert [p.code for p in vault.problems] == ["forged"]
+    # Bare words pin no pod key: then two signers are refused, not guessed between.
+    with pytest.raises(ForgeryError, match="--pod-key"):
+        open_with_kit(objects, secrets, ())
     assert [p.code for p in verify_place(objects).problems] == ["forged"]
+
+
+def test_an_archive_before_the_first_is_refused() -> None:
+    objects, secrets, _, _ = small.build()
+    forged = small.pack(secrets, PodKey(b"f" * 32), 0, None, (), [small.post("p1", "x")], {})
+    objects.data[forged.name] = forged.open().read()
+    vault = open_with_kit(objects, secrets, ())
+    assert vault.at(None).entry.sequence == 2
+    assert any("count from 1" in p.sentence for p in vault.problems)
 
 
 def test_a_missing_archive_is_a_gap_and_the_rest_restores() -> None:

@@ -21,7 +21,7 @@ from vaultd.errors import (
     VaultdError,
     WrongKeyError,
 )
-from vaultd.keys import Secrets
+from vaultd.keys import Secrets, fingerprint
 from vaultd.records import Body, StoredRecord
 from vaultd.vault.blobs import read_blob
 from vaultd.vault.listing import Entry, Problem, VaultListing, describe, open_vault
@@ -88,8 +88,9 @@ def _moment(when: str) -> datetime:
 def open_with_kit(place: Place, secrets: Secrets, pods: Collection[bytes]) -> Vault:
     """Open the vault of these secrets in a place.
 
-    `pods` are the pod keys the kit names; when there are none, the key of the oldest archive is
-    trusted. Raises WrongKeyError when the place holds no vault of this kit, PlaceError.
+    `pods` are the pod keys the kit names; when there are none, all archives must be signed by one
+    key, which is then trusted. Raises ForgeryError when they are not, WrongKeyError when the place
+    holds no vault of this kit, PlaceError.
     """
     listing = open_vault(place, secrets.recipient.vault_id)
     if not listing.entries:
@@ -99,8 +100,14 @@ def open_with_kit(place: Place, secrets: Secrets, pods: Collection[bytes]) -> Va
         )
     trusted = frozenset(pods)
     if not trusted:
-        first = next((e.header.pod for e in listing.entries if e.header is not None), None)
-        trusted = frozenset() if first is None else frozenset((first,))
+        trusted = frozenset(e.header.pod for e in listing.entries if e.header is not None)
+        if len(trusted) > 1:
+            names = " and ".join(sorted(fingerprint(pod) for pod in trusted))
+            raise ForgeryError(
+                f"This vault holds archives signed by more than one pod key ({names}), and nothing "
+                "says which is yours: somebody may have forged some.",
+                hint="Use the kit file that names the pod key, or say --pod-key pod1….",
+            )
     vault = Vault(place, secrets, listing, trusted, [], list(listing.problems))
     for entry in listing.entries:
         if entry.header is None:

@@ -38,6 +38,8 @@ def read_clear_header(stream: ObjectStream, name: str) -> tuple[Header, bytes]:
     """
     header, offset = decode_header(ARCHIVE_MAGIC, stream.peek(MAX_HEADER + 128), name)
     parts = parse_archive_name(name)
+    if header.sequence < 1:
+        raise DamageError(f"{name} has the sequence {header.sequence}; archives count from 1.")
     if parts is None or parts[0] != header.vault.hex() or parts[1] != header.sequence:
         raise DamageError(
             f"{name} is the archive {header.sequence} of vault {header.vault.hex()[:8]}… "

@@ -124,6 +124,6 @@ class Batch:
 
 # The database's own unique indexes on GUIDs keep these apart; remembering each id costs memory.
 _UNIQUE: Final = frozenset(
-    "comment like poll_vote subscription received_comment received_like received_poll_vote "
+    "comment like poll_vote received_comment received_like received_poll_vote "
     "received_reshare post photo message".split()
 )

@@ -44,6 +44,7 @@ def open_engine(url: str) -> Engine:
     Raises DatabaseError for a URL that cannot be used; connects only when first needed.
     """
     scheme, _, rest = url.partition("://")
+    scheme = scheme.partition("+")[0]
     try:
         if scheme == "sqlite":
             return _sqlite(url)

@@ -7,10 +7,12 @@ from html import escape
 from typing import Final
 
 _LINK: Final = re.compile(
-    r"\[([^\[\]\n]{1,300})\]\((https?://[^\s()<>\"]{1,1000}(?:\([^\s()<>\"]{0,200}\))?)\)"
+    r"\[([^\[\]\n]{1,300})\]\((https?://[^\s()<>\"\ue000\ue001]{1,1000}(?:\([^\s()<>\"\ue000\ue001]{0,200}\))?)\)"
 )
-_BARE: Final = re.compile(r"(?<![\w\"=>/])https?://[^\s<>\"]{1,1000}")
-_MENTION: Final = re.compile(r"@\{(?:([^{};\n]{0,200});)?\s*([^{};@\s]{1,100}@[^{};\s]{1,200})\}")
+_BARE: Final = re.compile(r"(?<![\w\"=>/])https?://[^\s<>\"\[\]\ue000\ue001]{1,1000}")
+_MENTION: Final = re.compile(
+    r"@\{(?:([^{};\n\ue000\ue001]{0,200});)?\s*([^{};@\s\ue000\ue001]{1,100}@[^{};\s\ue000\ue001]{1,200})\}"
+)
 _TAG: Final = re.compile(r"(?<![\w&#/])#([\w-]{1,100})")
 _CODE: Final = re.compile(r"`([^`\n]{1,1000})`")
 _STRONG: Final = re.compile(r"\*\*([^*\n]{1,1000})\*\*")

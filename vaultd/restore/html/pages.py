@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from vaultd.errors import VaultdError
+from vaultd.errors import DamageError, ObjectMissing
 from vaultd.fields import flag, mapping, mappings, text, texts
 from vaultd.records import Body
 from vaultd.restore.html.gather import aspect_names, gather
@@ -87,10 +87,15 @@ class _Pages:
         name = text(mapping(body, "entity_data"), "remote_photo_name") or ""
         try:
             path = inside(self._out / "photos", name)
+        except DamageError:
+            self._report.missing.append(name)
+            return None
+        try:
             with path.open("wb") as file:
                 for piece in self._snapshot.open_blob(body):
                     file.write(piece)
-        except VaultdError:
+        except (DamageError, ObjectMissing):
+            path.unlink()  # half a picture is no picture; a place that vanished is an error
             self._report.missing.append(name)
             return None
         self._report.photos += 1

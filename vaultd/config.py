@@ -22,6 +22,8 @@ _DURATION: Final = re.compile(r"(\d{1,6})\s*([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DATABASES: Final = ("postgresql", "postgres", "mysql", "mariadb", "sqlite")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
+_DECIMAL: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
+_PERCENT: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*%")
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9]{0,20})(\+[a-z0-9_]+)?://")
 # Up to the last @, as a password may hold any character that should have been escaped.
 _PASSWORD: Final = re.compile(r"(?s)(://[^:/?#@]*):.*@")
@@ -65,10 +67,64 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return duration(self.every, "schedule.every")
 
 
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which points in time stay restorable; the newest always does.
+
+    The newest `keep_last`, and the newest of each of the last days, weeks, months and years that
+    have one; nothing younger than `min_age` is deleted. `enabled = false` keeps everything.
+    """
+
+    enabled: bool = True
+    keep_last: int = 3
+    keep_daily: int = 7
+    keep_weekly: int = 4
+    keep_monthly: int = 3
+    keep_yearly: int = 0
+    min_age: str = "0d"
+
+    @property
+    def age(self) -> timedelta:
+        """`min_age`; raises ConfigError."""
+        return duration(self.min_age, "retention.min_age")
+
+
+class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is stored: pictures or text only, and bounds in bytes (0: none) for one picture and
+    for all that one account's run stores."""
+
+    photos: bool = True
+    photo_bytes: int = 0
+    account_bytes: int = 0
+
+
+class Scrub(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of every target the daemon reads again, and how often."""
+
+    every: str = "7d"
+    share: str = "5%"
+
+    @property
+    def period(self) -> timedelta:
+        """The period; raises ConfigError."""
+        return duration(self.every, "scrub.every")
+
+    @property
+    def part(self) -> float:
+        """The share as a number from 0 to 1; raises ConfigError."""
+        return percentage(self.share, "scrub.share")
+
+
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the pod may feel: accounts read in one transaction."""
+    """What the pod and its network may feel; 0 is no limit, for `workers` one a core."""
 
     batch_accounts: int = 50
+    workers: int = 0
+    uploads: int = 8
+    bytes_per_second: int = 0
+    rows_per_second: int = 0
+    max_load: float = 0.0
+    statement_timeout: str = "5m"
+    lock_timeout: str = "10s"
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,6 +141,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     targets: dict[str, Target]
     state: StateSection = StateSection()
     schedule: Schedule = Schedule()
+    retention: Retention = Retention()
+    backup: Backup = Backup()
+    scrub: Scrub = Scrub()
     limits: Limits = Limits()
     log: Log = Log()
 
@@ -113,9 +172,45 @@ url = "file:///srv/vaults"
 # Each account is backed up once in this time; accounts are spread over it (s, m, h, d).
 every = "24h"
 
+[retention]
+# Which points in time stay restorable; the newest always does. false keeps everything.
+enabled = true
+keep_last = 3
+keep_daily = 7
+keep_weekly = 4
+keep_monthly = 3
+keep_yearly = 0
+# Nothing younger is ever deleted (for targets that lock objects: their lock period).
+min_age = "0d"
+
+[backup]
+# false: text only, without picture files.
+photos = true
+# Larger pictures are left out and reported; 0 is no limit (bytes).
+photo_bytes = 0
+# An account that would store more in one run fails and is reported; 0 is no limit (bytes).
+account_bytes = 0
+
+[scrub]
+# The daemon reads this share of every target again, oldest check first, and heals what is bad.
+every = "7d"
+share = "5%"
+
 [limits]
 # Accounts read together in one read-only transaction.
 batch_accounts = 50
+# Processes that read and pack; 0 is one a core.
+workers = 0
+# Uploads at once on each target.
+uploads = 8
+# Uploads (bytes) and reads of the database (rows) in a second; 0 is no limit.
+bytes_per_second = 0
+rows_per_second = 0
+# A run waits between batches while the load average is higher; 0 is no limit.
+max_load = 0.0
+# No statement and no wait for a lock in the pod's database takes longer (s, m, h; 0s is no limit).
+statement_timeout = "5m"
+lock_timeout = "10s"
 
 [log]
 # debug, info, warning, error
@@ -129,6 +224,9 @@ _SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "pod": Pod,
     "state": StateSection,
     "schedule": Schedule,
+    "retention": Retention,
+    "backup": Backup,
+    "scrub": Scrub,
     "limits": Limits,
     "log": Log,
 }
@@ -189,6 +287,9 @@ def build(tree: dict[str, object], environment: Mapping[str, str]) -> Config:
         pod=_convert("pod", sections["pod"], Pod),
         state=_convert("state", sections["state"], StateSection),
         schedule=_convert("schedule", sections["schedule"], Schedule),
+        retention=_convert("retention", sections["retention"], Retention),
+        backup=_convert("backup", sections["backup"], Backup),
+        scrub=_convert("scrub", sections["scrub"], Scrub),
         limits=_convert("limits", sections["limits"], Limits),
         log=_convert("log", sections["log"], Log),
         targets={n: _convert(f"targets.{n}", keys, Target) for n, keys in targets.items()},
@@ -259,7 +360,18 @@ def _overlay(
             raise _unknown(f"{section}.{key} (from {name})", key, list(known))
         value = environment[name]
         keys = sections[section] if section in sections else targets.setdefault(target, {})
-        keys[key] = int(value) if known[key].type is int and _NUMBER.fullmatch(value) else value
+        keys[key] = _typed(value, known[key].type)
+
+
+def _typed(value: str, wanted: object) -> object:
+    """Return a variable's text as its key's type; what does not fit is refused later."""
+    if wanted is int and _NUMBER.fullmatch(value):
+        return int(value)
+    if wanted is float and _DECIMAL.fullmatch(value):
+        return float(value)
+    if wanted is bool and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    return value
 
 
 def _check_values(config: Config) -> None:
@@ -287,10 +399,39 @@ def _check_values(config: Config) -> None:
         raise ConfigError("schedule.every: this must be from 1m to 366d.")
     if not 1 <= config.limits.batch_accounts <= 1000:
         raise ConfigError("limits.batch_accounts: this must be from 1 to 1000.")
+    _check_amounts(config)
     if config.log.level not in ("debug", "info", "warning", "error"):
         raise ConfigError("log.level: this must be debug, info, warning or error.")
     if config.log.format not in ("text", "json"):
         raise ConfigError("log.format: this must be text or json.")
+
+
+def _check_amounts(config: Config) -> None:
+    for section, names in (
+        ("limits", "workers bytes_per_second rows_per_second max_load"),
+        ("retention", "keep_last keep_daily keep_weekly keep_monthly keep_yearly"),
+        ("backup", "photo_bytes account_bytes"),
+    ):
+        for name in names.split():
+            if getattr(getattr(config, section), name) < 0:
+                raise ConfigError(f"{section}.{name}: this must not be less than 0.")
+    if config.limits.workers > 64:
+        raise ConfigError("limits.workers: this must be at most 64.")
+    if not 1 <= config.limits.uploads <= 64:
+        raise ConfigError("limits.uploads: this must be from 1 to 64.")
+    if config.scrub.period < timedelta(minutes=1):
+        raise ConfigError("scrub.every: this must be at least 1m.")
+    _ = config.retention.age, config.scrub.part
+    for name in ("statement_timeout", "lock_timeout"):
+        duration(getattr(config.limits, name), f"limits.{name}")
+
+
+def percentage(text: str, key: str) -> float:
+    """Parse `5%` into 0.05; raises ConfigError naming the key."""
+    match = _PERCENT.fullmatch(text.strip())
+    if match is None or float(match[1]) > 100:
+        raise ConfigError(f"{key}: {text[:20]!r} is not a share like 5%.")
+    return float(match[1]) / 100
 
 
 def duration(text: str, key: str) -> timedelta:

@@ -6,7 +6,7 @@ On the wire a record is the msgpack array `[kind, id, body]`; a body of nil is a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -89,6 +89,16 @@ def encode_record(kind: str, record_id: str, body: Body | None) -> bytes:
     return _encoder.encode((kind, record_id, body))
 
 
+def join_record(kind: str, record_id: str, body: bytes) -> bytes:
+    """Return what `encode_record` would, from a body that is encoded already."""
+    return b"\x93" + _encoder.encode(kind) + _encoder.encode(record_id) + body
+
+
+def check_body(body: Body) -> None:
+    """Raise DamageError for a body that is nested too deeply or has a key that is not text."""
+    _check_depth(body, MAX_DEPTH)
+
+
 def check_stored(value: object) -> StoredRecord:
     """Turn an unpacked msgpack value from an archive into a record.
 
@@ -108,13 +118,16 @@ def check_stored(value: object) -> StoredRecord:
 def _check_depth(value: object, left: int) -> None:
     if left == 0:
         raise DamageError(f"A record in the archive is nested deeper than {MAX_DEPTH} levels.")
+    items: Iterable[object] = ()
     if isinstance(value, dict):
-        for key, item in value.items():
+        for key in value:
             if not isinstance(key, str):
                 raise DamageError("A record in the archive has a map key that is not text.")
-            _check_depth(item, left - 1)
+        items = value.values()
     elif isinstance(value, list):
-        for item in value:
+        items = value
+    for item in items:
+        if isinstance(item, dict | list):
             _check_depth(item, left - 1)
 
 

@@ -39,7 +39,9 @@ def main(count: int) -> None:
         source.count = count
         world.source = source
         assert world.run().changed
+        source.looks += 1
         assert world.run().unchanged
+        source.looks += 1
         source.day = 2
         assert world.run().changed
         world.state.close()

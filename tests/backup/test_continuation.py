@@ -108,6 +108,7 @@ def test_a_damaged_index_costs_a_whole_archive_and_nothing_else(world: World) ->
     world.run()
     with world.state._session() as session:
         session.execute(update(PieceRow).values(data=b"junk"))
+    world.alice.put("post", "p2", {"text": "two"})
     report = world.run()
     assert "index in the state database is damaged" in report.accounts[0].notes[0]
     assert archives(world.memory) == [1, 2]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
+import msgspec
 import pytest
 
 from tests.backup.world import World
 from vaultd.backends.base import ObjectInfo
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backup.report import Status
+from vaultd.config import Limits
 from vaultd.errors import DatabaseError, ObjectExists, PlaceError, PlaceFull
 from vaultd.records import Record
 from vaultd.sources.base import Trouble
@@ -288,7 +290,7 @@ def test_a_stop_leaves_the_rest_for_the_next_run(world: World) -> None:
         world.person(name)
     done: list[str] = []
     report = run_backup(
-        world.config,
+        msgspec.structs.replace(world.config, limits=Limits(batch_accounts=1)),
         world.state,
         world.source,
         world.targets,
@@ -306,6 +308,6 @@ def test_the_journal_tells_how_runs_went(world: World) -> None:
     run = world.state.journal.runs()[0]
     assert (run.accounts, run.looked_at, run.changed, run.failed) == (1, 1, 1, 0)
     assert run.finished is not None
-    assert [r.status for r in world.state.results()] == ["written"]
-    (vault,) = world.state.vaults()
+    assert [r.status for r in world.state.journal.results()] == ["written"]
+    (vault,) = world.state.vaults.summaries()
     assert (vault.last_sequence, vault.records, vault.archives) == (1, 2, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from vaultd.backends.base import Backend
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backup.report import RunReport
 from vaultd.backup.run import run_backup
-from vaultd.config import Config, Limits, Pod, StateSection, Target
+from vaultd.config import Config, Limits, Pod, Retention, StateSection, Target
 from vaultd.errors import DatabaseError
 from vaultd.keys import PodKey, Secrets
 from vaultd.records import Body, Record
@@ -53,6 +54,7 @@ class FakeSource:
         self.batches: list[list[str]] = []
         self.opened: list[str] = []
         self.away = False
+        self.looks = 0  # raise it to have every account looked at again
 
     def add(self, username: str, state: str = "active") -> FakeAccount:
         key = len(self.people) + 1
@@ -95,6 +97,28 @@ class FakeSource:
                 if row < len(records):
                     yield person.account, copy.copy(records[row])
 
+    def fingerprints(self, accounts: Sequence[SourceAccount]) -> dict[int, bytes]:
+        if self.away:
+            raise DatabaseError("The database is away.")
+        found = {}
+        for account in accounts:
+            person = self.people[account.username]
+            seen = [
+                self.looks,
+                sorted((repr(r) for r in person.records.values() if not r.passive), key=str),
+                [self.files.get(r.file) for r in person.records.values() if r.file],
+                person.troubles,
+                repr(person.broken),
+                person.account,
+            ]
+            found[account.key] = hashlib.blake2b(
+                repr(seen).encode("utf-8", "replace"), digest_size=16
+            ).digest()
+        return found
+
+    def moment(self) -> bytes | None:
+        return None
+
     def open_file(self, name: str) -> BinaryIO:
         self.opened.append(name)
         if name not in self.files:
@@ -127,6 +151,7 @@ class World:
             targets={name: Target(f"memory:{name}") for name in self.targets},
             state=StateSection(str(folder)),
             limits=Limits(batch_accounts=3),
+            retention=Retention(enabled=False),
         )
         self.state = State(folder)
         self.alice = self._add("alice")

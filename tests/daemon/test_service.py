@@ -159,11 +159,13 @@ def test_accounts_come_again_every_period(daemon: Daemon) -> None:
     state = State(daemon.folder / "state")
     daemon.start()
     daemon.hear("STATUS=Last run")
-    first = {result.username: result.at for result in state.results()}
+    first = {result.username: result.at for result in state.journal.results()}
     deadline = time.monotonic() + 40
-    while {r.username: r.at for r in state.results()} == first and time.monotonic() < deadline:
+    while {
+        r.username: r.at for r in state.journal.results()
+    } == first and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert {r.status for r in state.results()} <= {"written", "unchanged"}
-    assert {r.username: r.at for r in state.results()} != first
+    assert {r.status for r in state.journal.results()} <= {"written", "unchanged"}
+    assert {r.username: r.at for r in state.journal.results()} != first
     state.close()
     assert daemon.end()[0] == 0

@@ -18,6 +18,7 @@ from vaultd.state.models import Base
 from vaultd.state.points import StoredArchive, VaultPoint
 from vaultd.state.store import Enrollment, State
 from vaultd.state.upgrade import HEAD
+from vaultd.state.vaults import Staged
 
 
 @pytest.fixture
@@ -102,42 +103,42 @@ def test_the_digest_key_stays_the_same(state: State) -> None:
 
 def test_a_staged_point_counts_only_once_it_is_promoted(state: State) -> None:
     account = enroll(state).id
-    state.stage(account, "main", point(1), [b"1", b"one"])
-    assert state.point(account, "main") is None
-    assert state.staged_name(account, "main") == point(1).last.name  # type: ignore[union-attr]
-    state.promote(account, "main")
-    assert state.point(account, "main") == point(1)
-    assert state.staged_name(account, "main") is None
-    state.stage(account, "main", point(2), [b"2"])
-    state.unstage(account, "main")
-    assert state.point(account, "main") == point(1)
-    state.promote(account, "main")  # nothing staged: nothing changes
-    assert state.point(account, "main") == point(1)
-    assert list(state.index_pieces(account, "main", 1)) == [b"1", b"one"]
-    assert list(state.index_pieces(account, "main", 2)) == []
-    state.stage(account, "main", point(2), [b"2"])
-    state.promote(account, "main")
-    assert list(state.index_pieces(account, "main", 1)) == []
-    assert list(state.index_pieces(account, "main", 2)) == [b"2"]
+    state.vaults.stage([Staged(account, "main", point(1), [b"1", b"one"])])
+    assert state.vaults.point(account, "main") is None
+    assert state.vaults.staged([account])[account, "main"] == point(1).last.name  # type: ignore[union-attr]
+    state.vaults.promote([(account, "main")])
+    assert state.vaults.point(account, "main") == point(1)
+    assert state.vaults.staged([account]) == {}
+    state.vaults.stage([Staged(account, "main", point(2), [b"2"])])
+    state.vaults.unstage(account, "main")
+    assert state.vaults.point(account, "main") == point(1)
+    state.vaults.promote([(account, "main")])  # nothing staged: nothing changes
+    assert state.vaults.point(account, "main") == point(1)
+    assert list(state.vaults.index_pieces(account, "main", 1)) == [b"1", b"one"]
+    assert list(state.vaults.index_pieces(account, "main", 2)) == []
+    state.vaults.stage([Staged(account, "main", point(2), [b"2"])])
+    state.vaults.promote([(account, "main")])
+    assert list(state.vaults.index_pieces(account, "main", 1)) == []
+    assert list(state.vaults.index_pieces(account, "main", 2)) == [b"2"]
 
 
 def test_starting_over_keeps_the_sequence_only(state: State) -> None:
     account = enroll(state).id
-    state.stage(account, "main", point(4), [b"4"])
-    state.promote(account, "main")
-    state.restart(account, "main", 7)
-    found = state.point(account, "main")
+    state.vaults.stage([Staged(account, "main", point(4), [b"4"])])
+    state.vaults.promote([(account, "main")])
+    state.vaults.restart(account, "main", 7)
+    found = state.vaults.point(account, "main")
     assert found == VaultPoint(7, None, (), 0, b"")
 
 
 def test_a_new_recipient_forgets_the_old_vault(state: State) -> None:
     old = enroll(state)
-    state.stage(old.id, "main", point(1), [b"1"])
-    state.promote(old.id, "main")
-    state.journal.record_result(old.id, "written", "")
+    state.vaults.stage([Staged(old.id, "main", point(1), [b"1"])])
+    state.vaults.promote([(old.id, "main")])
+    state.journal.record_results([(old.id, "written", "")])
     new = enroll(state, recipient="vault1b")
-    assert state.point(new.id, "main") is None
-    assert state.results() == []
+    assert state.vaults.point(new.id, "main") is None
+    assert state.journal.results() == []
     assert [e.recipient for e in state.enrollments()] == ["vault1b"]
     assert new.blob_key != old.blob_key
     assert repr(new).find("blob_key") == -1

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from vaultd.backends.base import Backend
-from vaultd.backup.lane import Lane, StartOverError, Workbench, open_lane
+from vaultd.backup.lane import Lane, StartOverError, open_lane
+from vaultd.backup.packer import Commit, Packer
 from vaultd.backup.pictures import Pictures
 from vaultd.backup.report import AccountReport, Changes, Status, TargetResult, account_report
 from vaultd.backup.unread import KINDS_OF_TABLE
+from vaultd.backup.workbench import Workbench
 from vaultd.clock import now, rfc3339
-from vaultd.errors import DamageError, PlaceError, VaultdError
+from vaultd.errors import AccountError, DamageError, PlaceError, VaultdError
 from vaultd.keys import Recipient
-from vaultd.records import MAX_RECORD_BYTES, Body, Record, check_stored, encode_body
+from vaultd.records import (
+    MAX_RECORD_BYTES,
+    Body,
+    Record,
+    check_body,
+    encode_body,
+    encode_record,
+    join_record,
+)
+from vaultd.selection import EVERYTHING, Selection
 from vaultd.sources.base import Source, SourceAccount, Trouble
 from vaultd.state.index import AccountIndex, Change
 from vaultd.state.store import Enrollment
@@ -23,6 +34,13 @@ from vaultd.vault.manifest import Manifest
 # A picture's upload must not stretch the source's read transaction; past this many it does.
 _LATER: Final = 500
 _TROUBLES: Final = 20
+_UNSTORABLE: Final = (
+    DamageError,
+    UnicodeEncodeError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +51,12 @@ class Pod:
     software: str
 
 
-@dataclass(slots=True)
-class _Group:
-    """Lanes whose vaults hold the same records, so that one index serves them all."""
-
-    index: AccountIndex
-    lanes: list[Lane]
-    real: bool = False
-    tally: dict[str, list[int]] = field(default_factory=dict)
-
-    def live(self) -> list[Lane]:
-        return [lane for lane in self.lanes if lane.error is None]
-
-    def count(self, kind: str, column: int) -> None:
-        self.tally.setdefault(kind, [0, 0, 0])[column] += 1
-
-    def changes(self) -> Changes:
-        return {kind: (n[0], n[1], n[2]) for kind, n in self.tally.items()}
-
-
 class AccountRun:
-    """Takes the records of one account from the batch's stream, then writes its archives."""
+    """Takes the records of one account from the batch's stream, then packs its archives.
+
+    `complete` tells that everything was read as it should, `again` names the targets for which
+    the account must be read once more.
+    """
 
     def __init__(
         self,
@@ -62,17 +65,23 @@ class AccountRun:
         pod: Pod,
         account: SourceAccount,
         enrollment: Enrollment,
+        *,
+        merge: bool = True,
+        selection: Selection = EVERYTHING,
     ) -> None:
         self.account = account
         self.enrollment = enrollment
         self.error: VaultdError | None = None
         self.again: list[str] = []
         self.notes: list[str] = []
+        self.lanes: list[Lane] = []
         self._bench = bench
         self._pod = pod
+        self.merge = merge
+        self._selection = selection
+        self._time = rfc3339(now())
         self._recipient = Recipient.parse(enrollment.recipient)
-        self._groups: list[_Group] = []
-        self._lanes: list[Lane] = []
+        self._packers: list[Packer] = []
         self._results: list[TargetResult] = []
         self._pictures = Pictures(source, bench, self._recipient, enrollment.blob_key)
         self._later: list[Record] = []
@@ -80,153 +89,200 @@ class AccountRun:
         self._unread: set[str] = set()
         self._all_unread = False
 
-    def open(self, targets: Mapping[str, Backend]) -> None:
-        """Find out where each vault stands; a target that cannot be asked fails alone."""
-        groups: dict[bytes, _Group] = {}
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was left out that a later run could find readable."""
+        return not (self._unread or self._all_unread or self._pictures.missing)
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether every vault of the account holds what the source has."""
+        failed = bool(self._results) or any(lane.error is not None for lane in self.lanes)
+        return self.error is None and not failed and not self.again and not self._selection.part
+
+    def open(self, targets: Mapping[str, Backend], *, look: bool = False) -> None:
+        """Find out where each vault stands; a target that cannot be asked fails alone.
+
+        With `look` the place is asked whether it still holds what the state says.
+        """
+        groups: dict[object, Packer] = {}
         for target, backend in targets.items():
             try:
-                lane, index = open_lane(
-                    self._bench, self.enrollment, self._recipient, target, backend
-                )
+                lane, index = open_lane(self._bench, self.enrollment, target, backend)
+                if look:
+                    lane, index = self._looked_at(lane, index)
             except PlaceError as error:
                 self._results.append(_failed(target, error))
                 continue
-            if lane.note:
-                self.notes.append(lane.note)
-            self._lanes.append(lane)
-            groups.setdefault(index.mark, _Group(index, [])).lanes.append(lane)
-        self._groups = list(groups.values())
+            self.lanes.append(lane)
+            if self._selection.part:
+                index = AccountIndex(self._bench.state.digests)
+            key = (index.mark, lane.sequence, lane.previous, lane.point.live)
+            packer = groups.get(key)
+            if packer is None:
+                groups[key] = Packer(
+                    self._bench,
+                    self._recipient,
+                    index,
+                    [lane],
+                    merge=self.merge,
+                    part=self._selection.part,
+                )
+            else:
+                packer.lanes.append(lane)
+        self._packers = list(groups.values())
+        for packer in self._packers:
+            packer.begin(self._time)
 
-    def _live(self) -> list[Lane]:
-        return [lane for lane in self._lanes if lane.error is None]
+    def _looked_at(self, lane: Lane, index: AccountIndex) -> tuple[Lane, AccountIndex]:
+        try:
+            lane.check_place()
+        except StartOverError as error:
+            self.notes.append(str(error))
+            return open_lane(self._bench, self.enrollment, lane.target, lane.backend)
+        return lane, index
 
     def take(self, item: Record | Trouble) -> None:
         """Look at one record of the stream."""
-        if self.error is not None:
+        if self.error is not None or not self._packers:
             return
         if isinstance(item, Trouble):
             self._trouble(f"{item.table} {item.row}: {item.reason}")
             kinds = KINDS_OF_TABLE.get(item.table)
             self._unread.update(kinds or ())
             self._all_unread |= kinds is None
+        elif self._selection.part and not self._selection.takes(item.kind, item.id, item.body):
+            return
         elif item.file is not None and len(self._later) < _LATER:
             self._later.append(item)
         else:
             self._look(item)
 
     def _look(self, record: Record) -> None:
-        lanes = self._live()
-        if not lanes:
-            return
         body = record.body
         if record.file is not None:
+            lanes = [lane for lane in self.lanes if lane.error is None]
+            if not lanes:
+                return
             body = {**body, **self._pictures.attach(record, record.file, lanes)}
         try:
             encoded = encode_body(body)
-            check_stored([record.kind, record.id, body])
+            check_body(body)
             if len(encoded) > MAX_RECORD_BYTES - 4096:
                 raise DamageError(f"A body of {len(encoded)} bytes is too large.")
             digest = self._bench.state.digests.body(encoded)
             found = [
-                group.index.observe(record.kind, record.id, digest, record.passive)
-                for group in self._groups
+                packer.index.observe(record.kind, record.id, digest, record.passive)
+                for packer in self._packers
             ]
-        except (
-            DamageError,
-            UnicodeEncodeError,
-            OverflowError,
-            RecursionError,
-            TypeError,
-        ) as error:
+        except _UNSTORABLE as error:
             self._skip(record, _told(error))
             return
         if found[0] is Change.REPEATED:
             self._trouble(f"There are two {record.kind} records {record.id}; the first is stored.")
             return
-        if all(change is Change.SAME for change in found):
-            return
-        complete = self._complete(record, body)
-        for group, change in zip(self._groups, found, strict=True):
+        written = b""
+        for packer, change in zip(self._packers, found, strict=True):
             if change is Change.SAME:
                 continue
-            group.count(record.kind, 0 if change is Change.ADDED else 1)
-            group.real |= not record.passive
-            for lane in group.live():
-                lane.add(record.kind, record.id, complete)
+            if not written:
+                written = self._encoded(record, body, encoded)
+            if change is not Change.MOVED:
+                packer.count(record.kind, 0 if change is Change.ADDED else 1)
+                packer.real |= not record.passive
+            packer.add(written)
+        if written and self._bench.what.account_bytes:
+            self._check_size()
 
-    def _complete(self, record: Record, body: Body) -> Body:
-        """Add what is expensive to compute."""
+    def _encoded(self, record: Record, body: Body, encoded: bytes) -> bytes:
+        """Return the record as it is stored, with what is expensive to compute."""
         if record.finish is None:
-            return body
+            return join_record(record.kind, record.id, encoded)
         try:
-            return _merged(body, record.finish())
+            body = _merged(body, record.finish())
         except (VaultdError, ValueError) as error:
             self._trouble(f"{record.kind} {record.id}: {_told(error)}")
-            return body
+        return encode_record(record.kind, record.id, body)
+
+    def _check_size(self) -> None:
+        most = self._bench.what.account_bytes
+        packed = max(packer.size for packer in self._packers)
+        if packed + max(lane.blob_bytes for lane in self.lanes) > most:
+            raise AccountError(
+                f"This run would store more than {most:,} bytes for the account.",
+                hint="Raise backup.account_bytes, or lower backup.photo_bytes.",
+            )
 
     def _skip(self, record: Record, reason: str) -> None:
         self._trouble(f"A {record.kind} record cannot be stored ({reason}); it is left out.")
         try:
-            for group in self._groups:
-                group.index.keep(record.kind, record.id)
+            stays = [packer.index.keep(record.kind, record.id) for packer in self._packers]
         except UnicodeEncodeError:
             self._unread.add(record.kind)
+            return
+        if record.file is not None:
+            self._keep_pictures()
+        if not all(stays):
+            self._unmerge()
+
+    def _keep_pictures(self) -> None:
+        for lane in self.lanes:
+            lane.photos.keep_all()
+
+    def _unmerge(self) -> None:
+        """A record lies in an archive that is taken over and cannot be read now: let it lie."""
+        if self.merge:
+            raise ReadAgainError
 
     def _trouble(self, sentence: str) -> None:
         self._troubles += 1
         if self._troubles <= _TROUBLES:
             self.notes.append(sentence)
 
-    def finish(self) -> None:
-        """Write the archives: one for each vault in which something that matters changed."""
-        if self.error is None:
-            for record in self._later:
-                self._look(record)
-            self._later.clear()
-            self.notes.extend(self._pictures.notes())
-            if self._troubles > _TROUBLES:
-                self.notes.append(f"{self._troubles - _TROUBLES} more rows like these.")
-        for group in self._groups:
-            if self.error is None:
-                self._finish_group(group)
-        for lane in self._lanes:
-            lane.discard()
+    def finish(self) -> list[Commit]:
+        """End the archives: one for each point at which something that matters changed."""
+        for record in self._later:
+            self._look(record)
+        self._later.clear()
+        self.notes.extend(self._pictures.notes())
+        if self._troubles > _TROUBLES:
+            self.notes.append(f"{self._troubles - _TROUBLES} more rows like these.")
+        commits = [self._finish(packer) for packer in self._packers]
+        return [commit for commit in commits if commit is not None]
 
-    def _finish_group(self, group: _Group) -> None:
-        index = group.index
+    def _finish(self, packer: Packer) -> Commit | None:
+        index = packer.index
         for kind in list(index.counts()) if self._all_unread else self._unread:
-            index.keep_kind(kind)
+            if not index.keep_kind(kind):
+                self._unmerge()
+            if kind == "photo":
+                self._keep_pictures()
         for gone in index.missing():
-            group.count(gone.kind, 2)
-            group.real |= not gone.passive
-            for lane in group.live():
-                lane.add(gone.kind, gone.id, None)
-        if not group.real:
-            return
-        counts, changes = index.counts(), group.changes()
-        for lane in group.live():
-            try:
-                lane.commit(self._manifest(lane, counts, changes), index.dump())
-            except StartOverError as again:
-                self.again.append(lane.target)
-                self.notes.append(str(again))
-            except VaultdError as error:
-                lane.fail(error)
+            if not gone.moved:
+                packer.count(gone.kind, 2)
+                packer.real |= not gone.passive
+            if not packer.alone:
+                packer.add(encode_record(gone.kind, gone.id, None))
+        if not packer.real:
+            packer.close()
+            return None
+        return packer.finish(self._manifest(packer, index.counts(), packer.changes()))
 
-    def _manifest(self, lane: Lane, counts: dict[str, int], changes: Changes) -> Manifest:
+    def _manifest(self, packer: Packer, counts: dict[str, int], changes: Changes) -> Manifest:
         return Manifest(
             account=self.account.handle,
             guid=self.account.guid,
             username=self.account.username,
             public_key=self.account.public_key,
-            time=rfc3339(now()),
-            sequence=lane.sequence,
-            archives=lane.refs(),
+            time=self._time,
+            sequence=packer.lanes[0].sequence,
+            archives=packer.refs(),
             counts=counts,
             changes=changes,
             blob_key=self.enrollment.blob_key,
             pod_url=self._pod.url,
             software=self._pod.software,
+            selection=self._selection.sentence,
         )
 
     def fail(self, error: VaultdError) -> None:
@@ -235,24 +291,30 @@ class AccountRun:
             self.error = error
 
     def close(self) -> None:
-        """Drop what is packed (after a failure, or when the run is asked to stop)."""
-        for lane in self._lanes:
-            lane.discard()
+        """Drop what is packed; pictures that arrived are remembered."""
+        for packer in self._packers:
+            packer.close()
+        for lane in self.lanes:
+            lane.close()
 
     def report(self) -> AccountReport:
         """What became of the account in this pass; targets to do again are left out."""
-        done = [lane.result() for lane in self._lanes if lane.target not in self.again]
+        done = [lane.result() for lane in self.lanes if lane.target not in self.again]
         targets = tuple(sorted([*self._results, *done], key=lambda result: result.target))
         return account_report(
             self.account.username,
             self.error,
             targets,
             self._records(),
-            tuple(self.notes),
+            (*self.notes, *(lane.note for lane in self.lanes if lane.note)),
         )
 
     def _records(self) -> int:
-        return sum(self._groups[0].index.counts().values()) if self._groups else 0
+        return sum(self._packers[0].index.counts().values()) if self._packers else 0
+
+
+class ReadAgainError(Exception):
+    """The account must be read again without taking earlier archives over."""
 
 
 def _failed(target: str, error: VaultdError) -> TargetResult:

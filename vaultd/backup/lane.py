@@ -1,154 +1,154 @@
-"""A lane: one account on its way into one vault (one target) during a run.
-
-The order of a commit is what makes a kill harmless: stage the point in the state, create the
-archive, promote the point. Whether a staged archive arrived is asked of the place, once.
-"""
+"""A lane: one account on its way into one vault (one target) during a run."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Final
 
 from vaultd.backends.base import Backend
 from vaultd.backup.escrow import store_escrow
 from vaultd.backup.report import Changes, Status, TargetResult
-from vaultd.errors import DamageError, ObjectExists, PlaceFull, VaultdError
-from vaultd.keys import PodKey, Recipient
-from vaultd.records import Body
+from vaultd.backup.workbench import Workbench
+from vaultd.clock import now, rfc3339
+from vaultd.errors import DamageError, ObjectMissing, VaultdError
 from vaultd.state.index import AccountIndex
 from vaultd.state.photos import PhotoCache
-from vaultd.state.points import NOTHING, StoredArchive, VaultPoint
-from vaultd.state.store import Enrollment, State
+from vaultd.state.points import NOTHING, StoredArchive, StoredBlob, VaultPoint
+from vaultd.state.store import Enrollment
 from vaultd.vault.layout import parse_archive_name
-from vaultd.vault.manifest import ArchiveRef, Manifest
-from vaultd.vault.writer import ArchiveWriter
+from vaultd.vault.listing import Entry, open_vault
 
 _BLOB: Final = "/blob-"
 
 
-@dataclass(frozen=True, slots=True)
-class Workbench:
-    """What all lanes of a run share; `spool` is a folder that sees only ciphertext."""
-
-    state: State
-    pod_key: PodKey
-    spool: Path
-
-    def temporary(self) -> BinaryIO:
-        """Return a nameless file in the spool folder; raises PlaceFull."""
-        try:
-            return cast(BinaryIO, tempfile.TemporaryFile(dir=self.spool))
-        except OSError as error:
-            raise spool_error(self.spool, error) from error
-
-
 class StartOverError(Exception):
-    """The place does not hold what the state says; the account must be read again in full."""
+    """The place does not hold what the state says; the account must be read again."""
 
 
 @dataclass(slots=True)
 class Lane:
     """Opened by `open_lane`; `error` is set when it failed, and it takes no more records.
 
-    `sequence` is the next archive's, `previous` the hash of the one before, if it is known.
+    `sequence` is the next archive's, `previous` the hash of the one before, if it is known;
+    `blobs` are the pictures that are in the vault (keyed hash: bytes).
     """
 
     bench: Workbench
     enrollment: Enrollment
-    recipient: Recipient
     target: str
     backend: Backend
     point: VaultPoint
     photos: PhotoCache
     sequence: int
     previous: bytes | None
-    stored_blobs: frozenset[bytes] = frozenset()
+    blobs: dict[bytes, int]
+    bad_blobs: dict[bytes, StoredBlob] = field(default_factory=dict)
     note: str = ""
     error: VaultdError | None = None
     blob_bytes: int = 0
-    _writer: ArchiveWriter | None = None
-    _spool: BinaryIO | None = None
-    _archive: StoredArchive | None = None
-    _changes: Changes = field(default_factory=dict)
+    seen: frozenset[str] = frozenset()
+    archive: StoredArchive | None = None
+    changes: Changes = field(default_factory=dict)
 
     def fail(self, error: VaultdError) -> None:
         """Give this target up for this account and run; what was uploaded is remembered."""
         self.error = error
-        self.discard()
 
-    def add(self, kind: str, record_id: str, body: Body | None) -> None:
-        """Write a record or a tombstone; a full spool fails the lane."""
-        try:
-            if self._writer is None:
-                self._spool = self.bench.temporary()
-                self._writer = ArchiveWriter(
-                    self._spool,
-                    self.recipient,
-                    self.bench.pod_key,
-                    sequence=self.sequence,
-                    previous=self.previous,
-                )
-            self._writer.add(kind, record_id, body)
-        except PlaceFull as error:
-            self.fail(error)
-        except OSError as error:
-            self.fail(spool_error(self.bench.spool, error))
-
-    def discard(self) -> None:
-        """Drop what was packed; keep the pictures that are in the vault by now."""
-        if self._spool is not None:
-            self._spool.close()
-        self._spool = self._writer = None
+    def close(self) -> None:
+        """Keep the pictures that are in the vault by now, where no archive did."""
         if self.photos.dirty and self.point.last is not None:
-            self.bench.state.save_photos(
-                self.enrollment.id, self.target, self.photos.dump(everything=True)
-            )
             self.photos.dirty = False
+            known = {blob.digest for blob in self.point.blobs}
+            # Until an archive refers to them they count as gone from the next one on.
+            more = [
+                StoredBlob(digest, size, self._gone_before(digest))
+                for digest, size in sorted(self.blobs.items())
+                if digest not in known
+            ]
+            more += [blob for d, blob in self.bad_blobs.items() if d not in self.blobs]
+            self.bench.state.vaults.save_photos(
+                self.enrollment.id,
+                self.target,
+                self.photos.dump(everything=True),
+                (*self.point.blobs, *more),
+            )
 
-    def commit(self, manifest: Manifest, index: Iterable[bytes]) -> None:
-        """Store the archive and make it the vault's newest point.
+    def _gone_before(self, digest: bytes) -> int:
+        bad = self.bad_blobs.get(digest)
+        return self.sequence if bad is None else bad.gone
 
-        Raises StartOverError (the state is reset then), PlaceError.
-        """
-        if self._writer is None:
-            return
-        if self.point.last is not None:
-            self._check_place(self.point.last)
-        packed = self._writer.finish(manifest)
-        archive = StoredArchive(self.sequence, packed.name, packed.size, packed.hash)
-        point = VaultPoint(
-            self.sequence,
-            archive,
-            (*self.point.archives, archive),
-            sum(manifest.counts.values()),
-            self.photos.dump(),
+    def next_point(self, archive: StoredArchive, records: int) -> VaultPoint:
+        """Return the point that the vault has once `archive` is there."""
+        used = self.photos.used()
+        blobs = {blob.digest: blob for blob in self.point.blobs}
+        for digest, size in self.blobs.items():
+            blobs.setdefault(digest, StoredBlob(digest, size))
+        for digest, bad in self.bad_blobs.items():
+            blobs.setdefault(digest, bad)
+        return replace(
+            self.point,
+            sequence=archive.sequence,
+            last=archive,
+            archives=(*self.point.archives, archive),
+            records=records,
+            photos=self.photos.dump(),
+            blobs=tuple(
+                replace_gone(blob, 0 if digest in used else (blob.gone or archive.sequence))
+                for digest, blob in sorted(blobs.items())
+            ),
         )
-        state, account = self.bench.state, self.enrollment.id
-        state.stage(account, self.target, point, index)
-        # The name carries the content's hash: where it exists, an earlier try of ours arrived.
-        with suppress(ObjectExists):
-            self.backend.create(packed.name, packed.open(), packed.size)
-        state.promote(account, self.target)
-        self.photos.dirty = False
-        self._archive, self._changes = archive, manifest.changes
 
-    def _check_place(self, last: StoredArchive) -> None:
-        """Make sure that the newest archive there is the one that the state knows."""
-        found = _archives(self.backend, self.enrollment.vault_id)
-        ahead = [a for a in found if a[0] >= last.sequence and a[1] != last.name]
-        there = any(name == last.name for _, name, _ in found)
-        if there and not ahead:
+    def beside(self, archive: StoredArchive) -> VaultPoint:
+        """Return the point once a partial archive is there: the newest whole point stays."""
+        blobs = {blob.digest: blob for blob in self.point.blobs}
+        for digest, size in self.blobs.items():
+            # Only the partial archive refers to it: the next whole one does without.
+            blobs.setdefault(digest, StoredBlob(digest, size, archive.sequence + 1))
+        return replace(
+            self.point,
+            sequence=archive.sequence,
+            archives=(*self.point.archives, archive),
+            photos=self.photos.dump(everything=True),
+            blobs=tuple(blob for _, blob in sorted(blobs.items())),
+        )
+
+    def check_place(self) -> None:
+        """Make sure that the place holds what the state says, and nothing that another wrote.
+
+        Raises StartOverError (the state is corrected then), PlaceError.
+        """
+        last = self.point.last
+        if last is None:
             return
-        highest = max([last.sequence, *(sequence for sequence, _, _ in found)])
-        self.bench.state.restart(self.enrollment.id, self.target, highest)
-        self.discard()
+        found = _archives(self.backend, self.enrollment.vault_id)
+        self.seen = frozenset(found.values())
+        known = {archive.name for archive in self.point.archives}
+        given_up = self.bench.given_up(self.enrollment.id, self.target)
+        ahead = [
+            sequence
+            for sequence, name in found.items()
+            if sequence[0] >= last.sequence and name not in known and name not in given_up
+        ]
+        missing = [a for a in self.point.live if a.name not in self.seen and not a.bad]
+        hidden = [a for a in missing if not ahead and self._is_there(a)]
+        if hidden:
+            self.note = (
+                f"{self.target}: its listing is old, archive {hidden[-1].sequence} is not in it "
+                "and yet there."
+            )
+            self.seen |= {archive.name for archive in hidden}
+            missing = [archive for archive in missing if archive not in hidden]
+        if ahead or last in missing:
+            self._start_over(max(ahead)[0] if ahead else 0, last)
+        if missing:
+            self._lost(missing)
+
+    def _start_over(self, ahead: int, last: StoredArchive) -> None:
+        highest = max(self.sequence - 1, ahead)
+        self.bench.state.vaults.restart(self.enrollment.id, self.target, highest)
         if ahead:
             raise StartOverError(
-                f"{self.target}: the vault holds an archive {ahead[-1][0]} that this state did not "
+                f"{self.target}: the vault holds an archive {ahead} that this state did not "
                 "write after its own (an old state was put back, or two writers use the vault). "
                 "Both stay restorable; the next archive holds the whole account on its own."
             )
@@ -157,9 +157,23 @@ class Lane:
             "the vault. The next archive holds the whole account on its own."
         )
 
-    def refs(self) -> tuple[ArchiveRef, ...]:
-        """The earlier archives that the next one stands on."""
-        return tuple(ArchiveRef(a.sequence, a.name, a.size, a.hash) for a in self.point.archives)
+    def _lost(self, missing: list[StoredArchive]) -> None:
+        names = {archive.name for archive in missing}
+        archives = tuple(replace_bad(a) if a.name in names else a for a in self.point.archives)
+        self.bench.state.vaults.save_archives(
+            self.enrollment.id, self.target, archives, self.point.blobs
+        )
+        numbers = ", ".join(str(archive.sequence) for archive in missing)
+        raise StartOverError(
+            f"{self.target}: archive {numbers}, which the newest point stands on, is not in the "
+            "vault. What it held is written again."
+        )
+
+    def _is_there(self, archive: StoredArchive) -> bool:
+        try:
+            return bool(self.backend.read(archive.name, 0, 1))
+        except ObjectMissing:
+            return False
 
     def result(self) -> TargetResult:
         """What this lane came to."""
@@ -171,37 +185,39 @@ class Lane:
                 reason=str(self.error),
                 code=self.error.code,
             )
-        if self._archive is None:
+        if self.archive is None:
             return TargetResult(self.target, Status.UNCHANGED, blobs=self.blob_bytes)
         return TargetResult(
             self.target,
             Status.WRITTEN,
-            self._archive.name,
-            self._archive.sequence,
-            self._archive.size,
+            self.archive.name,
+            self.archive.sequence,
+            self.archive.size,
             self.blob_bytes,
-            self._changes,
+            self.changes,
         )
 
 
-def spool_error(spool: Path, error: OSError) -> PlaceFull:
-    """Say that the spool folder is the trouble, not the target."""
-    return PlaceFull(
-        f"The spool folder {spool} cannot be written ({error.strerror}).",
-        hint="Packing needs room for the largest archive in the state folder.",
-    )
+def replace_gone(blob: StoredBlob, gone: int) -> StoredBlob:
+    """Return a picture's entry with its `gone`."""
+    return blob if blob.gone == gone else StoredBlob(blob.digest, blob.size, gone, blob.bad)
 
 
-def _archives(backend: Backend, vault_id: str) -> list[tuple[int, str, bytes]]:
-    """List a vault's archives by sequence; ten digits start with 0 for a long time yet."""
+def replace_bad(archive: StoredArchive) -> StoredArchive:
+    """Return an archive's entry marked as bad."""
+    a = archive
+    return StoredArchive(a.sequence, a.name, a.size, a.hash, a.time, a.records, a.needs, True)
+
+
+def _archives(backend: Backend, vault_id: str) -> dict[tuple[int, bytes], str]:
+    """List a vault's archives; ten digits start with 0 for a long time yet."""
     parsed = ((parse_archive_name(o.name), o.name) for o in backend.list(f"{vault_id}/0"))
-    return [(parts[1], name, parts[2]) for parts, name in parsed if parts is not None]
+    return {(parts[1], parts[2]): name for parts, name in parsed if parts is not None}
 
 
 def open_lane(
     bench: Workbench,
     enrollment: Enrollment,
-    recipient: Recipient,
     target: str,
     backend: Backend,
 ) -> tuple[Lane, AccountIndex]:
@@ -209,67 +225,69 @@ def open_lane(
 
     Raises PlaceError.
     """
-    state = bench.state
-    staged = state.staged_name(enrollment.id, target)
+    vaults = bench.state.vaults
+    staged = vaults.staged([enrollment.id]).get((enrollment.id, target))
     if staged is not None:
         if any(o.name == staged for o in backend.list(staged)):
-            state.promote(enrollment.id, target)
+            vaults.promote([(enrollment.id, target)])
         else:
-            state.unstage(enrollment.id, target)
-    point = state.point(enrollment.id, target) or NOTHING
+            vaults.unstage(enrollment.id, target)
+    point = vaults.point(enrollment.id, target) or NOTHING
     damage = ""
-    last = point.last
-    if last is not None:
+    if point.last is not None:
         try:
-            pieces = state.index_pieces(enrollment.id, target, point.sequence)
-            index = AccountIndex.load(state.digests, pieces)
-            photos = PhotoCache(state.digests, point.photos)
+            pieces = vaults.index_pieces(enrollment.id, target, point.sequence)
+            index = AccountIndex.load(bench.state.digests, pieces)
+            photos = PhotoCache(bench.state.digests, point.photos)
         except DamageError as error:
             damage = f"{target}: {error}"
-            state.restart(enrollment.id, target, point.sequence)
+            vaults.restart(enrollment.id, target, point.sequence)
             point = replace(NOTHING, sequence=point.sequence)
         else:
+            bad = {blob.digest: blob for blob in point.blobs if blob.bad}
+            photos.forget(bad)
             lane = Lane(
                 bench=bench,
                 enrollment=enrollment,
-                recipient=recipient,
                 target=target,
                 backend=backend,
-                point=replace(point, photos=b""),
+                point=replace(
+                    point,
+                    photos=b"",
+                    blobs=tuple(b for b in point.blobs if not b.bad),
+                ),
                 photos=photos,
                 sequence=point.sequence + 1,
-                previous=last.hash,
+                previous=point.archives[-1].hash,
+                blobs={b.digest: b.size for b in point.blobs if not b.bad},
+                bad_blobs=bad,
             )
             return lane, index
-    lane = _open_fresh(bench, enrollment, recipient, (target, backend), point)
+    lane = _open_fresh(bench, enrollment, (target, backend), point)
     lane.note = damage or lane.note
-    return lane, AccountIndex(state.digests)
+    return lane, AccountIndex(bench.state.digests)
 
 
 def _open_fresh(
     bench: Workbench,
     enrollment: Enrollment,
-    recipient: Recipient,
     place: tuple[str, Backend],
     point: VaultPoint,
 ) -> Lane:
     """Open a vault whose next archive stands on its own, after all that is there already."""
     target, backend = place
-    vault = enrollment.vault_id
     if enrollment.escrow is not None:
-        store_escrow(backend, vault, enrollment.escrow)
-    archives: list[tuple[int, bytes]] = []
-    blobs: set[bytes] = set()
-    for item in backend.list(f"{vault}/"):
-        parts = parse_archive_name(item.name)
-        if parts is not None:
-            archives.append((parts[1], parts[2]))
-        elif item.name.startswith(vault + _BLOB):
-            blobs.add(_blob_digest(item.name[len(vault + _BLOB) :]))
-    sequence = max([point.sequence, *(number for number, _ in archives)]) + 1
-    before = [digest for number, digest in archives if number == sequence - 1]
+        store_escrow(backend, enrollment.vault_id, enrollment.escrow)
+    listing = open_vault(backend, enrollment.vault_id)
+    sequence = max(point.sequence, listing.last_sequence) + 1
+    blobs = {
+        bytes.fromhex(name.partition(_BLOB)[2]): size
+        for name, size in listing.blobs.items()
+        if _is_hash(name.partition(_BLOB)[2])
+    }
+    before = [entry.hash for entry in listing.entries if entry.sequence == sequence - 1]
     note = ""
-    if archives and point.sequence == 0:
+    if listing.entries and point.sequence == 0:
         note = (
             f"{target}: the vault already holds archives up to {sequence - 1} that this state does "
             f"not know (the state was lost); archive {sequence} holds the whole account on its own."
@@ -277,20 +295,31 @@ def _open_fresh(
     return Lane(
         bench=bench,
         enrollment=enrollment,
-        recipient=recipient,
         target=target,
         backend=backend,
-        point=point,
+        # Old points stay until retention lets them go, and so does every picture they may show.
+        point=replace(
+            point,
+            archives=tuple(_adopted(entry) for entry in listing.entries),
+            blobs=tuple(StoredBlob(d, size, sequence) for d, size in sorted(blobs.items())),
+        ),
         photos=PhotoCache(bench.state.digests),
         sequence=sequence,
         previous=before[0] if len(before) == 1 else None,
-        stored_blobs=frozenset(blobs),
+        blobs=blobs,
         note=note,
     )
 
 
-def _blob_digest(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        return b""
+def _adopted(entry: Entry) -> StoredArchive:
+    """Return what a clear header tells of an archive that the state does not know."""
+    header = entry.header
+    needs: tuple[int, ...] = tuple(range(1, entry.sequence))
+    time = rfc3339(now())
+    if header is not None and header.needs is not None:
+        needs, time = header.needs, header.time or time
+    return StoredArchive(entry.sequence, entry.name, entry.size, entry.hash, time, 0, needs)
+
+
+def _is_hash(text: str) -> bool:
+    return len(text) == 64 and all(c in "0123456789abcdef" for c in text)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, cast
 
-from vaultd.backup.lane import Lane, Workbench, spool_error
+from vaultd.backup.lane import Lane
+from vaultd.backup.workbench import Workbench, spool_error
 from vaultd.errors import ObjectExists, PlaceError
 from vaultd.keys import Recipient
 from vaultd.records import Body, Record
@@ -49,12 +50,15 @@ class Pictures:
         self._blob_key = blob_key
         self.missing = 0
         self.kept = 0
+        self.too_large = 0
 
     def attach(self, record: Record, file: str, lanes: Sequence[Lane]) -> Body:
-        """Return what a photo record's body gets: `blob`, or `blob_missing`.
+        """Return what a photo record's body gets: `blob`, `blob_missing` or `blob_left_out`.
 
         The picture is in the vault of every lane that did not fail when this returns.
         """
+        if not self._bench.what.photos:
+            return {"blob_left_out": "text only"}
         try:
             return self._attach(record, file, lanes)
         except _UnreadableError:
@@ -68,6 +72,10 @@ class Pictures:
                 f"{self.missing} picture files are missing or cannot be read; their records are "
                 "stored without a picture. Look at pod.uploads."
             )
+        if self.too_large:
+            notes.append(
+                f"{self.too_large} pictures are larger than backup.photo_bytes and left out."
+            )
         if self.kept:
             notes.append(
                 f"{self.kept} picture files are missing now; the vault keeps the copies it has."
@@ -78,6 +86,10 @@ class Pictures:
         known = [lane.photos.get(record.id, file) for lane in lanes]
         with self._open(file) as handle:
             size, mtime_ns, inode = _stamp(handle)
+            most = self._bench.what.photo_bytes
+            if most and size > most:
+                self.too_large += 1
+                return {"blob_left_out": f"larger than {most} bytes"}
             first = known[0]
             if first is not None and mtime_ns:
                 same = KnownPhoto(first.digest, size, mtime_ns, inode)
@@ -88,7 +100,7 @@ class Pictures:
         lacking = [
             lane
             for lane, old in zip(lanes, known, strict=True)
-            if (old is None or old.digest != digest) and digest not in lane.stored_blobs
+            if (old is None or old.digest != digest) and digest not in lane.blobs
         ]
         if lacking:
             self._upload(file, digest, lacking)
@@ -121,10 +133,11 @@ class Pictures:
                 try:
                     lane.backend.create(packed.name, packed.open(), packed.size)
                 except ObjectExists:
-                    continue
+                    lane.blobs[digest] = packed.size
                 except PlaceError as error:
                     lane.fail(error)
                 else:
+                    lane.blobs[digest] = packed.size
                     lane.blob_bytes += packed.size
 
     def _without_file(self, record: Record, file: str, lanes: Sequence[Lane]) -> Body:

@@ -1,31 +1,34 @@
-"""A run: batches of accounts through the source, every changed one into its vaults."""
+"""A run: untouched accounts are passed over, the others go through in batches."""
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, ParamSpec
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 import vaultd
 from vaultd.backends.base import Backend
-from vaultd.backup.account import AccountRun, Pod
+from vaultd.backup.account import Pod
+from vaultd.backup.batch import BatchRunner, Job
 from vaultd.backup.enroll import incomplete_sentence
-from vaultd.backup.lane import Workbench
-from vaultd.backup.report import AccountReport, RunReport, Status, account_report, unexpected
+from vaultd.backup.report import AccountReport, RunReport, Status, account_report
+from vaultd.backup.workbench import Workbench
 from vaultd.errors import AccountError, ConfigError, VaultdError
 from vaultd.keys import PodKey
+from vaultd.selection import EVERYTHING, Selection
 from vaultd.sources.base import Source, SourceAccount
 from vaultd.state.store import Enrollment, State
 
 if TYPE_CHECKING:
     from vaultd.config import Config
 
+PAGE: Final = 2000  # accounts whose fingerprints are asked for at once
 # A batch ends at this many known records, however few accounts: its indexes lie in memory.
 _BATCH_RECORDS: Final = 100_000
-
-_P = ParamSpec("_P")
-_Pair = tuple[Enrollment, SourceAccount]
+_FINGERPRINT: Final = 16
 
 
 def run_backup(
@@ -38,28 +41,48 @@ def run_backup(
     *,
     on_progress: Callable[[AccountReport], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    selection: Selection = EVERYTHING,
 ) -> RunReport:
     """Back up these enrolled accounts (or all) to every target; the caller holds the state lock.
 
-    `on_progress` is called after each account. `should_stop` is asked between records; the
-    account in flight is finished, the others are left for the next run.
+    `on_progress` is called after each account. `should_stop` is asked between records; what is
+    being committed is finished, the other accounts are left for the next run. A `selection`
+    makes partial archives beside the whole ones.
     One account's failure is in the report and stops nothing. Raises DatabaseError when the
     source as a whole is out of reach, ConfigError for an unusable spool folder.
     """
-    run = _Run(
-        source=source,
-        targets=targets,
-        bench=Workbench(state, pod_key, state.directory / "spool"),
-        pod=Pod(config.pod.url, f"vaultd {vaultd.__version__}"),
-        batch=config.limits.batch_accounts,
-        on_progress=on_progress,
-        should_stop=should_stop,
+    bench = open_workbench(config, state, pod_key)
+    try:
+        run = _Run(
+            source=source,
+            targets=targets,
+            bench=bench,
+            config=config,
+            on_progress=on_progress,
+            should_stop=should_stop,
+            selection=selection,
+        )
+        return run.run(usernames)
+    finally:
+        bench.pool.shutdown()
+
+
+def open_workbench(config: Config, state: State, pod_key: PodKey) -> Workbench:
+    """Return what a run works with; raises ConfigError for an unusable spool folder."""
+    spool = state.directory / "spool"
+    try:
+        spool.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"state.path: {spool} cannot be made ({error.strerror}).") from error
+    return Workbench(
+        state=state,
+        pod_key=pod_key,
+        spool=spool,
+        what=config.backup,
+        retention=config.retention,
+        pool=ThreadPoolExecutor(config.limits.uploads, thread_name_prefix="upload"),
+        doomed=state.doomed.pending(),
     )
-    return run.run(usernames)
-
-
-class _StoppedError(Exception):
-    """The run was asked to stop while a batch was being read."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,32 +90,28 @@ class _Run:
     source: Source
     targets: Mapping[str, Backend]
     bench: Workbench
-    pod: Pod
-    batch: int
+    config: Config
     on_progress: Callable[[AccountReport], None] | None
     should_stop: Callable[[], bool]
+    selection: Selection
     report: RunReport = field(default_factory=RunReport)
+    results: list[tuple[int, str, str]] = field(default_factory=list)
 
     def run(self, usernames: Collection[str] | None) -> RunReport:
         started = time.monotonic()
-        try:
-            self.bench.spool.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"state.path: {self.bench.spool} cannot be made ({error.strerror})."
-            ) from error
-        enrollments = self.bench.state.enrollments(usernames)
-        asked = len(enrollments) if usernames is None else len(set(usernames))
-        run_id = self.bench.state.journal.start_run(asked)
+        state = self.bench.state
+        asked = state.enrolled() if usernames is None else len(set(usernames))
+        run_id = state.journal.start_run(asked)
         problem: str | None = None
         try:
-            self._batches(self._select(enrollments, usernames))
+            self._run(usernames)
         except VaultdError as error:
             problem = str(error)
             raise
         finally:
+            self._note_results()
             self.report.seconds = time.monotonic() - started
-            self.bench.state.journal.finish_run(
+            state.journal.finish_run(
                 run_id,
                 looked_at=self.report.looked_at,
                 changed=len(self.report.changed),
@@ -102,132 +121,138 @@ class _Run:
             )
         return self.report
 
-    def _select(
-        self, enrollments: Sequence[Enrollment], usernames: Collection[str] | None
-    ) -> list[_Pair]:
-        """Pair enrolments with the pod's accounts; what cannot be paired is reported."""
-        enrolled = {enrollment.username: enrollment for enrollment in enrollments}
-        names = sorted(set(enrolled if usernames is None else usernames))
-        accounts = {
-            account.username: account
-            for account in self.source.accounts(None if usernames is None else names)
-        }
-        pairs: list[_Pair] = []
-        for name in names:
-            enrollment, account = enrolled.get(name), accounts.get(name)
-            reason = _refusal(name, enrollment, account)
-            if enrollment is not None and account is not None and not reason:
-                pairs.append((enrollment, account))
-            else:
-                self._done(enrollment, account_report(name, AccountError(reason), ()))
-        return pairs
-
-    def _batches(self, pairs: Sequence[_Pair]) -> None:
-        counts = self.bench.state.record_counts()
-        for batch in _cut(pairs, self.batch, counts):
-            if self.should_stop():
-                self.report.interrupted = True
-                return
-            self._run_batch(batch)
+    def _run(self, usernames: Collection[str] | None) -> None:
+        state, kind = self.bench.state, self._kind()
+        moment = None if self.selection.part else self.source.moment()
+        watermark = None if moment is None else hashlib.blake2b(moment + kind).digest()
+        if watermark is not None and state.marks.watermark() == watermark:
+            self._nothing_was_written(usernames)
+            return
+        for page in self._pages(usernames):
+            self._page(page, kind)
             if self.report.interrupted:
                 return
+        failed = self.report.failed or any(a.notes for a in self.report.accounts)
+        if usernames is None and watermark is not None and not failed:
+            state.marks.set_watermark(watermark)
 
-    def _run_batch(self, batch: Sequence[_Pair]) -> None:
-        try:
-            runs = self._read(batch, self.targets)
-        except _StoppedError:
-            self.report.interrupted = True
-            return
-        except Exception as error:  # noqa: BLE001 - any row may break a source: find out whose
-            # Raises where the source as a whole is away; then no account is to blame.
-            self.source.accounts([account.username for _, account in batch])
-            if len(batch) == 1:
-                self._failed(batch[0][0], error)
-                return
-            for pair in batch:
-                if not self.report.interrupted:
-                    self._run_batch([pair])
-            return
-        self._finish(runs)
-
-    def _read(self, batch: Sequence[_Pair], targets: Mapping[str, Backend]) -> list[AccountRun]:
-        """Read a batch and return its runs, ready to finish; raises what the source raises."""
-        runs = [
-            AccountRun(self.bench, self.source, self.pod, account, enrollment)
-            for enrollment, account in batch
-        ]
-        by_key = {run.account.key: run for run in runs}
-        try:
-            for run in runs:
-                _guard(run, run.open, targets)
-            for account, item in self.source.read([account for _, account in batch]):
-                run = by_key[account.key]
-                _guard(run, run.take, item)
-                if self.should_stop():
-                    raise _StoppedError
-        except BaseException:
-            for run in runs:
-                run.close()
-            raise
-        return runs
-
-    def _finish(self, runs: Sequence[AccountRun]) -> None:
-        for number, run in enumerate(runs):
-            if number and self.should_stop():
-                self.report.interrupted = True
-                for each in runs[number:]:
-                    each.close()
-                return
-            _guard(run, run.finish)
-            report = run.report()
-            if run.again:
-                report = self._again(run, report)
-            self._done(run.enrollment, report)
-
-    def _again(self, run: AccountRun, first: AccountReport) -> AccountReport:
-        """Read an account once more for the vaults whose next archive must stand on its own."""
-        targets = {name: self.targets[name] for name in run.again}
-        try:
-            (second,) = self._read([(run.enrollment, run.account)], targets)
-        except _StoppedError:
-            self.report.interrupted = True
-            return replace(first, status=Status.FAILED, reason="The run was stopped; see notes.")
-        except Exception as error:  # noqa: BLE001 - one account's trouble, as in _run_batch
-            return account_report(first.username, _typed(error), first.targets, notes=first.notes)
-        _guard(second, second.finish)
-        report = second.report()
-        return account_report(
-            first.username,
-            run.error or second.error,
-            tuple(sorted([*first.targets, *report.targets], key=lambda t: t.target)),
-            report.records,
-            tuple(dict.fromkeys([*first.notes, *report.notes])),
+    def _kind(self) -> bytes:
+        """Return 8 bytes that differ when the same account would be stored otherwise."""
+        what = self.config.backup
+        text = repr(
+            (
+                sorted((name, _url(self.config, name)) for name in self.targets),
+                what.photos,
+                what.photo_bytes,
+                vaultd.__version__,
+            )
         )
+        return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
-    def _failed(self, enrollment: Enrollment, error: Exception) -> None:
-        self._done(enrollment, account_report(enrollment.username, _typed(error), ()))
+    def _nothing_was_written(self, usernames: Collection[str] | None) -> None:
+        """The whole database is as it was when every account was up to date."""
+        state = self.bench.state
+        if usernames is None:
+            names = state.usernames()
+            state.journal.all_unchanged()
+        else:
+            found = state.enrollments(usernames)
+            names = [each.username for each in found]
+            self.results += [(each.id, Status.UNCHANGED.value, "") for each in found]
+            self._refuse(set(usernames) - set(names))
+        for name in names:
+            self._report(AccountReport(name, Status.UNCHANGED))
+
+    def _refuse(self, names: Collection[str]) -> None:
+        if names:
+            there = {account.username: account for account in self.source.accounts(sorted(names))}
+            for name in sorted(names):
+                self._done(None, _refused(name, None, there.get(name)))
+
+    def _pages(self, usernames: Collection[str] | None) -> Iterator[list[Enrollment]]:
+        if usernames is None:
+            yield from self.bench.state.pages(PAGE)
+            return
+        found = self.bench.state.enrollments(usernames)
+        self._refuse(set(usernames) - {each.username for each in found})
+        found.sort(key=lambda each: each.id)
+        for start in range(0, len(found), PAGE):
+            yield found[start : start + PAGE]
+
+    def _page(self, page: Sequence[Enrollment], kind: bytes) -> None:
+        state = self.bench.state
+        accounts = {
+            account.username: account
+            for account in self.source.accounts([each.username for each in page])
+        }
+        pairs: list[tuple[Enrollment, SourceAccount]] = []
+        for each in page:
+            account = accounts.get(each.username)
+            if account is None or _refusal(each.username, each, account):
+                self._done(each, _refused(each.username, each, account))
+            else:
+                pairs.append((each, account))
+        fingerprints = self.source.fingerprints([account for _, account in pairs])
+        marks = state.marks.of([each.id for each, _ in pairs])
+        jobs: list[Job] = []
+        for each, account in pairs:
+            mark = fingerprints[account.key] + kind
+            old = marks.get(each.id, b"")
+            if old == mark and not self.selection.part:
+                self._done(each, AccountReport(each.username, Status.UNCHANGED))
+            else:
+                # Another place, or a first look: is what the state says really there?
+                look = bool(old) and old[_FINGERPRINT:] != kind
+                jobs.append(Job(each, account, mark, look))
+        self._note_results()
+        counts = state.vaults.record_counts([job.enrollment.id for job in jobs])
+        runner = BatchRunner(
+            source=self.source,
+            targets=self.targets,
+            bench=self.bench,
+            pod=Pod(self.config.pod.url, f"vaultd {vaultd.__version__}"),
+            on_done=self._done,
+            should_stop=self.should_stop,
+            selection=self.selection,
+        )
+        for batch in _cut(jobs, self.config.limits.batch_accounts, counts):
+            if self.should_stop():
+                self.report.interrupted = True
+                break
+            runner.run(batch)
+            state.marks.save(runner.marks)
+            runner.marks.clear()
+            self._note_results()
+            if runner.interrupted:
+                self.report.interrupted = True
+                break
 
     def _done(self, enrollment: Enrollment | None, report: AccountReport) -> None:
-        self.report.accounts.append(report)
         if enrollment is not None:
             reason = report.reason or " ".join(report.notes)
-            self.bench.state.journal.record_result(enrollment.id, report.status.value, reason)
+            self.results.append((enrollment.id, report.status.value, reason))
+        self._report(report)
+
+    def _report(self, report: AccountReport) -> None:
+        self.report.accounts.append(report)
         if self.on_progress is not None:
             self.on_progress(report)
 
+    def _note_results(self) -> None:
+        results, self.results = self.results, []
+        if results:
+            self.bench.state.journal.record_results(results)
 
-def _typed(error: Exception) -> VaultdError:
-    return error if isinstance(error, VaultdError) else unexpected(error)
+
+def _url(config: Config, name: str) -> str:
+    target = config.targets.get(name)
+    return "" if target is None else target.url
 
 
-def _guard(run: AccountRun, step: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
-    """Keep one account's trouble its own, a bug's included."""
-    try:
-        step(*args, **kwargs)
-    except VaultdError as error:
-        run.fail(error)
-    except Exception as error:  # noqa: BLE001 - reported as this account's failure
-        run.fail(unexpected(error))
+def _refused(
+    name: str, enrollment: Enrollment | None, account: SourceAccount | None
+) -> AccountReport:
+    return account_report(name, AccountError(_refusal(name, enrollment, account)), ())
 
 
 def _refusal(name: str, enrollment: Enrollment | None, account: SourceAccount | None) -> str:
@@ -248,15 +273,15 @@ def _refusal(name: str, enrollment: Enrollment | None, account: SourceAccount | 
     return ""
 
 
-def _cut(pairs: Sequence[_Pair], size: int, counts: Mapping[int, int]) -> Iterator[list[_Pair]]:
-    batch: list[_Pair] = []
+def _cut(jobs: Sequence[Job], size: int, counts: Mapping[int, int]) -> Iterator[list[Job]]:
+    batch: list[Job] = []
     records = 0
-    for pair in pairs:
-        known = counts.get(pair[0].id, 0)
+    for job in jobs:
+        known = counts.get(job.enrollment.id, 0)
         if batch and (len(batch) >= size or records + known > _BATCH_RECORDS):
             yield batch
             batch, records = [], 0
-        batch.append(pair)
+        batch.append(job)
         records += known
     if batch:
         yield batch

@@ -40,12 +40,12 @@ def account_statuses(state: State, targets: Sequence[str]) -> list[AccountStatus
         e.username: AccountStatus(e.username, e.handle, e.vault_id, dict.fromkeys(targets))
         for e in state.enrollments()
     }
-    for vault in state.vaults():
+    for vault in state.vaults.summaries():
         status = found[vault.username]
         status.newest[vault.target] = vault.last_at
         status.sequences[vault.target] = vault.last_sequence
         status.records = max(status.records, vault.records)
-    for result in state.results():
+    for result in state.journal.results():
         if result.username in found and result.status == "failed":
             found[result.username].reason = result.reason
     return list(found.values())

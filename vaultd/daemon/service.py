@@ -159,7 +159,7 @@ class Service:
 
     def _back_up(self, workshop: Workshop) -> None:
         names = [enrollment.username for enrollment in self._state.enrollments()]
-        results = {result.username: result for result in self._state.results()}
+        results = {result.username: result for result in self._state.journal.results()}
         waiting = due(names, results, workshop.config.schedule.period, now())
         if not waiting:
             return

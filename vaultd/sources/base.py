@@ -62,6 +62,20 @@ class Source(Protocol):
         """
         ...
 
+    def fingerprints(self, accounts: Sequence[SourceAccount]) -> dict[int, bytes]:
+        """Return 16 bytes per account key, equal between two calls only if no row changed from
+        which a record that may cause an archive (one that is not `passive`) is made.
+
+        No row of the accounts is transferred; the number of queries does not depend on the
+        number of accounts. Raises DatabaseError.
+        """
+        ...
+
+    def moment(self) -> bytes | None:
+        """Return bytes that are equal at two times only if nothing at all was written to the
+        source in between, None where it cannot tell. Raises DatabaseError."""
+        ...
+
     def open_file(self, name: str) -> BinaryIO:
         """Open a picture by the bare name in `Record.file`. Raises FileNotFoundError, OSError."""
         ...

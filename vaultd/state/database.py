@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -18,6 +18,8 @@ from vaultd.errors import ConfigError, DamageError, PlaceError, VaultdError
 from vaultd.state.upgrade import upgrade
 
 FILE_NAME: Final = "state.sqlite3"
+_MANY: Final = 500
+_T = TypeVar("_T")
 
 
 def prepare_directory(directory: Path) -> None:
@@ -73,6 +75,13 @@ def _configure(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def parts(values: Collection[_T]) -> Iterator[list[_T]]:
+    """Cut a long list: databases bound the number of values in a statement."""
+    listed = list(values)
+    for start in range(0, len(listed), _MANY):
+        yield listed[start : start + _MANY]
 
 
 @contextmanager

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, literal, select, update
 
 from vaultd.clock import now, rfc3339
-from vaultd.state.database import Database
+from vaultd.state.database import Database, parts
 from vaultd.state.models import AccountResultRow, EnrollmentRow, RunRow
 
 _KEPT_RUNS: Final = 1000
@@ -102,19 +103,33 @@ class Journal:
                 for r in rows
             ]
 
-    def record_result(self, enrollment_id: int, status: str, reason: str) -> None:
-        """Note how a run ended for an account."""
+    def record_results(self, results: Sequence[tuple[int, str, str]]) -> None:
+        """Note how a run ended for accounts: enrollment id, status, reason."""
+        at = rfc3339(now())
+        rows = [
+            {"enrollment_id": account, "status": status, "reason": reason, "at": at}
+            for account, status, reason in results
+        ]
         with self._session() as session:
-            values = {"status": status, "reason": reason, "at": rfc3339(now())}
-            row = session.get(AccountResultRow, enrollment_id)
-            if row is None:
-                session.add(AccountResultRow(enrollment_id=enrollment_id, **values))
-            else:
-                row.status, row.reason, row.at = (
-                    values["status"],
-                    values["reason"],
-                    values["at"],
+            for part in parts(rows):
+                ids = [row["enrollment_id"] for row in part]
+                session.execute(
+                    delete(AccountResultRow).where(AccountResultRow.enrollment_id.in_(ids))
                 )
+                session.execute(insert(AccountResultRow), part)
+
+    def all_unchanged(self) -> None:
+        """Note for every account that it was looked at now and nothing was to be done."""
+        enrolled = select(
+            EnrollmentRow.id, literal("unchanged"), literal(""), literal(rfc3339(now()))
+        )
+        with self._session() as session:
+            session.execute(delete(AccountResultRow))
+            session.execute(
+                insert(AccountResultRow).from_select(
+                    ["enrollment_id", "status", "reason", "at"], enrolled
+                )
+            )
 
     def results(self) -> list[AccountResult]:
         """Return the last result of each account."""

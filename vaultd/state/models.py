@@ -64,6 +64,8 @@ class _VaultColumns:
     archives: Mapped[bytes] = mapped_column(LargeBinary)
     records: Mapped[int]
     photos: Mapped[bytes] = mapped_column(LargeBinary)
+    blobs: Mapped[bytes] = mapped_column(LargeBinary)
+    scrubbed_at: Mapped[str | None] = mapped_column(String(32))
 
 
 class VaultRow(_VaultColumns, Base):
@@ -90,6 +92,39 @@ class PieceRow(Base):
     sequence: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
     data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class DoomedRow(Base):
+    """An object that retention gave up; it is deleted from its target before its row goes."""
+
+    __tablename__ = "doomed"
+
+    enrollment_id: Mapped[int] = mapped_column(
+        ForeignKey("enrollment.id", ondelete="CASCADE"), primary_key=True
+    )
+    target: Mapped[str] = mapped_column(String(255), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    size: Mapped[int]
+
+
+class MarkRow(Base):
+    """What the source looked like when all vaults of an account were last up to date."""
+
+    __tablename__ = "mark"
+
+    enrollment_id: Mapped[int] = mapped_column(
+        ForeignKey("enrollment.id", ondelete="CASCADE"), primary_key=True
+    )
+    value: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class WatermarkRow(Base):
+    """The moment of the source at which every account was up to date; one row or none."""
+
+    __tablename__ = "watermark"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    value: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class RunRow(Base):

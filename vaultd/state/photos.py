@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,7 @@ from vaultd.state.table import KeyTable
 
 _ENTRY: Final = struct.Struct("<32sQqQ")
 _KEY: Final = struct.Struct("<Q")
+_NONE: Final = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,11 @@ class PhotoCache:
         position = self._table.find(self._digests.key("photo file", f"{photo_id}\0{file}"))
         if position < 0:
             return None
+        known = KnownPhoto(*_ENTRY.unpack_from(self._values, position * _ENTRY.size))
+        if known.digest == _NONE:
+            return None
         self._used[position] = 1
-        return KnownPhoto(*_ENTRY.unpack_from(self._values, position * _ENTRY.size))
+        return known
 
     def put(self, photo_id: str, file: str, photo: KnownPhoto) -> None:
         """Note that the vault holds this picture now."""
@@ -75,13 +80,34 @@ class PhotoCache:
             self._values[start : start + _ENTRY.size] = value
             self._used[position] = 1
 
+    def forget(self, digests: Collection[bytes]) -> None:
+        """Drop pictures that the vault does not hold any more, so that they are stored again."""
+        for position in range(len(self._table)):
+            start = position * _ENTRY.size
+            if bytes(self._values[start : start + 32]) in digests:
+                self._values[start : start + _ENTRY.size] = _ENTRY.pack(_NONE, 0, 0, 0)
+
+    def keep_all(self) -> None:
+        """Take every known picture as still in use: the source could not read them all."""
+        self._used = bytearray(b"\1") * len(self._table)
+
+    def used(self) -> dict[bytes, int]:
+        """Return the pictures used in this run: keyed hash and plain bytes."""
+        found: dict[bytes, int] = {}
+        for position, used in enumerate(self._used):
+            digest, size, _, _ = _ENTRY.unpack_from(self._values, position * _ENTRY.size)
+            if used and digest != _NONE:
+                found[digest] = size
+        return found
+
     def dump(self, *, everything: bool = False) -> bytes:
         """Return the pictures used in this run (or all that are known), compressed."""
         packer = zstandard.ZstdCompressor(level=1).compressobj()
         out = bytearray()
         for position, key in enumerate(self._table.keys):
-            if everything or self._used[position]:
-                start = position * _ENTRY.size
+            start = position * _ENTRY.size
+            wanted = everything or self._used[position]
+            if wanted and self._values[start : start + 32] != _NONE:
                 out += packer.compress(_KEY.pack(key) + self._values[start : start + _ENTRY.size])
         out += packer.flush()
         return bytes(out)

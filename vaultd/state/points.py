@@ -1,4 +1,4 @@
-"""What the state knows of one vault on one target: the newest archive and what it stands on."""
+"""What the state knows of one vault on one target: its archives, the newest point, its pictures."""
 
 from __future__ import annotations
 
@@ -10,14 +10,32 @@ import msgspec
 from vaultd.errors import DamageError
 
 
-@dataclass(frozen=True, slots=True)
-class StoredArchive:
-    """One archive as it was created: sequence, object name, bytes, hash."""
+class StoredArchive(msgspec.Struct, frozen=True, array_like=True):
+    """One archive as it was created: sequence, object name, bytes, hash.
+
+    `time` is RFC 3339, empty where nobody knows; `records` counts what was written into it,
+    tombstones included; `needs` are the sequences of the archives that it stands on; `bad` was
+    found damaged or missing and waits for being written again.
+    """
 
     sequence: int
     name: str
     size: int
     hash: bytes
+    time: str = ""
+    records: int = 0
+    needs: tuple[int, ...] = ()
+    bad: bool = False
+
+
+class StoredBlob(msgspec.Struct, frozen=True, array_like=True):
+    """One picture object: its keyed hash, bytes on the target, and the sequence of the first
+    archive whose point does without it (0 while the newest point needs it)."""
+
+    digest: bytes
+    size: int
+    gone: int = 0
+    bad: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +43,8 @@ class VaultPoint:
     """The committed point of a vault.
 
     `last` is None when the next archive must stand on its own (new target, lost or old state);
-    `sequence` is then the number that it must go beyond. `archives` together, `last` included,
-    make the account; `photos` is what PhotoCache dumped. The index is kept beside, in pieces.
+    `sequence` is then the number that it must go beyond. `archives` are all that the vault is
+    known to hold, by sequence; `photos` is what PhotoCache dumped. The index is kept beside.
     """
 
     sequence: int
@@ -34,6 +52,16 @@ class VaultPoint:
     archives: tuple[StoredArchive, ...]
     records: int
     photos: bytes
+    blobs: tuple[StoredBlob, ...] = ()
+    scrubbed_at: str | None = None
+
+    @property
+    def live(self) -> tuple[StoredArchive, ...]:
+        """The archives that together make the newest point, `last` at the end."""
+        if self.last is None:
+            return ()
+        needed = {*self.last.needs, self.last.sequence}
+        return tuple(a for a in self.archives if a.sequence in needed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +74,36 @@ class VaultSummary:
     last_at: str | None
     records: int
     archives: int
+    scrubbed_at: str | None = None
 
 
-_decoder: Final = msgspec.msgpack.Decoder(list[tuple[int, str, int, bytes]])
+_archives: Final = msgspec.msgpack.Decoder(tuple[StoredArchive, ...])
+_blobs: Final = msgspec.msgpack.Decoder(tuple[StoredBlob, ...])
 
 NOTHING: Final = VaultPoint(0, None, (), 0, b"")
 
 
 def pack_archives(archives: tuple[StoredArchive, ...]) -> bytes:
     """Encode the list for its column."""
-    return msgspec.msgpack.encode([(a.sequence, a.name, a.size, a.hash) for a in archives])
+    return msgspec.msgpack.encode(archives)
 
 
 def unpack_archives(data: bytes) -> tuple[StoredArchive, ...]:
     """Decode the column; raises DamageError."""
     try:
-        return tuple(StoredArchive(*item) for item in _decoder.decode(data))
+        return _archives.decode(data)
     except msgspec.DecodeError as error:
         raise DamageError("An archive list in the state database is damaged.") from error
+
+
+def pack_blobs(blobs: tuple[StoredBlob, ...]) -> bytes:
+    """Encode the list for its column."""
+    return msgspec.msgpack.encode(blobs)
+
+
+def unpack_blobs(data: bytes) -> tuple[StoredBlob, ...]:
+    """Decode the column; raises DamageError."""
+    try:
+        return _blobs.decode(data)
+    except msgspec.DecodeError as error:
+        raise DamageError("A picture list in the state database is damaged.") from error

@@ -152,7 +152,7 @@ def source_names(config: Config) -> list[str]:
     """Return the names of the pod's living accounts, most records first (by size of the vault)."""
     state = State(Path(config.state.path))
     counts = {e.id: e.username for e in state.enrollments()}
-    records = state.record_counts()
+    records = state.vaults.record_counts(list(counts))
     state.close()
     return [counts[i] for i in sorted(counts, key=lambda i: -records.get(i, 0))]
 

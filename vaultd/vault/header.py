@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -14,7 +15,13 @@ import nacl.signing
 
 from vaultd.errors import DamageError
 from vaultd.keys import PodKey, Recipient, Secrets
-from vaultd.vault.layout import MAX_HEADER, MAX_RECIPIENTS, SIGNATURE_SIZE, header_message
+from vaultd.vault.layout import (
+    MAX_HEADER,
+    MAX_NEEDS,
+    MAX_RECIPIENTS,
+    SIGNATURE_SIZE,
+    header_message,
+)
 
 _LENGTH: Final = struct.Struct("<I")
 
@@ -29,7 +36,9 @@ class Wrapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Clear header: vault id (16 bytes), sequence from 1, hash of the previous archive or nil,
     pod key (Ed25519, 32 bytes), the wrapped file key per recipient; a blob (sequence 0) has its
-    own keyed hash in `blob`."""
+    own keyed hash in `blob`. An archive has its time (RFC 3339) and `needs`, the sequences of the
+    archives it stands on, so that completeness can be checked and old points be retired by
+    somebody who has no key, the pod itself after losing its state included."""
 
     vault: bytes
     sequence: int
@@ -37,6 +46,8 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     pod: bytes
     recipients: tuple[Wrapped, ...]
     blob: bytes | None = None
+    time: str | None = None
+    needs: tuple[int, ...] | None = None
 
 
 _encoder: Final = msgspec.msgpack.Encoder(order="deterministic")
@@ -82,6 +93,12 @@ def verify(pod: bytes, message: bytes, signature: bytes) -> bool:
     return True
 
 
+def _needs_fit(header: Header) -> bool:
+    """Needs rise, and all come before the archive itself."""
+    needs = (0, *(header.needs or ()), max(header.sequence, 1))
+    return len(needs) <= MAX_NEEDS + 2 and all(a < b for a, b in pairwise(needs))
+
+
 def decode_header(magic: bytes, head: bytes, name: str) -> tuple[Header, int]:
     """Parse the start of an object; return the header and the offset of what follows it.
 
@@ -110,6 +127,7 @@ def decode_header(magic: bytes, head: bytes, name: str) -> tuple[Header, int]:
         or (header.previous is not None and len(header.previous) != 32)
         or (header.blob is not None and len(header.blob) != 32)
         or not 1 <= len(header.recipients) <= MAX_RECIPIENTS
+        or not _needs_fit(header)
     ):
         raise DamageError(f"{name} has a header with impossible sizes; it is damaged.")
     if not verify(header.pod, header_message(head[:end]), head[end : end + SIGNATURE_SIZE]):

@@ -13,6 +13,7 @@ MAX_MANIFEST: Final = 16 * 1024 * 1024
 FRAME_PLAIN: Final = 256 * 1024
 FRAME_TAIL: Final = 17  # secretstream adds a tag byte and a 16-byte authenticator
 MAX_RECIPIENTS: Final = 16
+MAX_NEEDS: Final = 1000
 SIGNATURE_SIZE: Final = 64
 LENGTH_SIZE: Final = 4
 

@@ -115,15 +115,37 @@ def _check_chain(listing: VaultListing) -> None:
                     f"{entry.sequence - 1} that is here; one of them was swapped.",
                 )
             )
-        elif not before:
+    _check_newest(listing)
+
+
+def _check_newest(listing: VaultListing) -> None:
+    """Retention removes old points; what the newest stands on must be there."""
+    for entry in listing.entries:
+        if entry.sequence != listing.last_sequence or entry.header is None:
+            continue
+        for number in missing_needs(entry, listing):
             listing.problems.append(
                 Problem(
                     "gap",
                     entry.name,
-                    f"Archive {entry.sequence - 1}, which came before archive {entry.sequence}, "
-                    "is not here; it was removed or has not arrived.",
+                    f"Archive {number}, which archive {entry.sequence} stands on, is not here; "
+                    "it was removed or has not arrived.",
                 )
             )
+
+
+def missing_needs(entry: Entry, listing: VaultListing) -> list[int]:
+    """Return the sequences of archives that an archive stands on and that are not there.
+
+    An archive whose header does not say (before `needs` was written) stands on the one before.
+    """
+    if entry.header is None:
+        return []
+    needs = entry.header.needs
+    if needs is None:
+        needs = (entry.sequence - 1,) if entry.header.previous is not None else ()
+    there = {each.sequence for each in listing.entries}
+    return [number for number in needs if number not in there]
 
 
 def describe(error: VaultdError, name: str) -> Problem:

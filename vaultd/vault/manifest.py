@@ -19,12 +19,13 @@ class ArchiveRef(msgspec.Struct, frozen=True):
     hash: bytes
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All about one point in time.
 
     `archives` are the earlier archives that together with this one (implied, last) make the
     account; `counts` has the whole account's records by kind, `changes` this archive's
     `[added, changed, removed]` by kind; `public_key` is the old identity's PEM; `time` RFC 3339.
+    `selection` says, where it is not empty, that this archive holds only a part of the account.
     """
 
     account: str
@@ -39,6 +40,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     blob_key: bytes
     pod_url: str
     software: str
+    selection: str = ""
 
 
 _encoder: Final = msgspec.msgpack.Encoder(order="deterministic")

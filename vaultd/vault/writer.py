@@ -91,7 +91,8 @@ class ArchiveWriter:
     """Packs the changed records of one run for one vault.
 
     `spool` is an empty, seekable, writable file that sees only ciphertext; `sequence` counts
-    from 1; `previous` is the hash of the archive before, or None for the first.
+    from 1; `previous` is the hash of the archive before, or None for the first; `needs` are the
+    sequences of the archives that this one stands on, `time` is RFC 3339.
     """
 
     def __init__(
@@ -102,6 +103,8 @@ class ArchiveWriter:
         *,
         sequence: int,
         previous: bytes | None,
+        needs: Sequence[int] | None = None,
+        time: str | None = None,
         extra_recipients: Sequence[Recipient] = (),
     ) -> None:
         self._spool = spool
@@ -115,6 +118,8 @@ class ArchiveWriter:
             previous=previous,
             pod=pod_key.public,
             recipients=wrap_key(self._key, (recipient, *extra_recipients)),
+            time=time,
+            needs=None if needs is None else tuple(needs),
         )
         self._clear = encode_header(ARCHIVE_MAGIC, header, pod_key)
         self._records = SectionWriter(self._key, binding(b"records", self._clear), spool.write)
@@ -124,11 +129,20 @@ class ArchiveWriter:
 
     def add(self, kind: str, record_id: str, body: Body | None) -> None:
         """Append a record, or its tombstone when `body` is None."""
-        self._frame += encode_record(kind, record_id, body)
+        self.add_encoded(encode_record(kind, record_id, body))
+
+    def add_encoded(self, record: bytes) -> None:
+        """Append a record that is encoded already (`encode_record`, `join_record`)."""
+        self._frame += record
         self.records += 1
         while len(self._frame) >= FRAME_PLAIN:
             self._write_frame(bytes(self._frame[:FRAME_PLAIN]))
             del self._frame[:FRAME_PLAIN]
+
+    @property
+    def size(self) -> int:
+        """Bytes of ciphertext so far."""
+        return self._records.size
 
     def _write_frame(self, plain: bytes) -> None:
         self.plain_bytes += len(plain)

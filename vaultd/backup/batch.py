@@ -1,0 +1,204 @@
+"""A batch: some accounts read in one snapshot, packed, and committed together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, ParamSpec
+
+from vaultd.backends.base import Backend
+from vaultd.backup.account import AccountRun, Pod, ReadAgainError
+from vaultd.backup.commit import commit
+from vaultd.backup.forget import retire
+from vaultd.backup.lane import Lane
+from vaultd.backup.packer import Commit
+from vaultd.backup.report import AccountReport, Status, account_report, unexpected
+from vaultd.backup.workbench import Workbench
+from vaultd.errors import VaultdError
+from vaultd.selection import EVERYTHING, Selection
+from vaultd.sources.base import Source, SourceAccount
+from vaultd.state.store import Enrollment
+
+_ASK: Final = 256  # records between two questions whether to stop
+
+_P = ParamSpec("_P")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One account to look at; `mark` is what to note once all its vaults are up to date."""
+
+    enrollment: Enrollment
+    account: SourceAccount
+    mark: bytes = b""
+    look: bool = False
+
+
+class StoppedError(Exception):
+    """The run was asked to stop while a batch was being read."""
+
+
+@dataclass(slots=True, kw_only=True)
+class BatchRunner:
+    """Runs batches; `on_done` gets every account's report, `marks` what came up to date."""
+
+    source: Source
+    targets: Mapping[str, Backend]
+    bench: Workbench
+    pod: Pod
+    on_done: Callable[[Enrollment, AccountReport], None]
+    should_stop: Callable[[], bool]
+    selection: Selection = EVERYTHING
+    interrupted: bool = False
+    marks: dict[int, bytes] = field(default_factory=dict)
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Back up these accounts. Raises DatabaseError when the source is out of reach."""
+        try:
+            runs = self._read(jobs, self.targets)
+        except StoppedError:
+            self.interrupted = True
+            return
+        except Exception as error:  # noqa: BLE001 - any row may break a source: find out whose
+            # Raises where the source as a whole is away; then no account is to blame.
+            self.source.accounts([job.account.username for job in jobs])
+            if len(jobs) == 1:
+                self._failed(jobs[0].enrollment, error)
+                return
+            for job in jobs:
+                if not self.interrupted:
+                    self.run([job])
+            return
+        self._finish(jobs, runs)
+
+    def _read(
+        self, jobs: Sequence[Job], targets: Mapping[str, Backend], *, merge: bool = True
+    ) -> list[AccountRun]:
+        """Read a batch and return its runs, ready to finish; raises what the source raises."""
+        runs = [
+            AccountRun(
+                self.bench,
+                self.source,
+                self.pod,
+                job.account,
+                job.enrollment,
+                merge=merge,
+                selection=self.selection,
+            )
+            for job in jobs
+        ]
+        takes = {run.account.key: run for run in runs}
+        number = 0
+        try:
+            for job, run in zip(jobs, runs, strict=True):
+                guard(run, run.open, targets, look=job.look)
+            for account, item in self.source.read([job.account for job in jobs]):
+                run = takes[account.key]
+                try:
+                    run.take(item)
+                except ReadAgainError:
+                    _read_again(run)
+                except VaultdError as error:
+                    run.fail(error)
+                except Exception as error:  # noqa: BLE001 - reported as this account's failure
+                    run.fail(unexpected(error))
+                number += 1
+                if not number % _ASK and self.should_stop():
+                    raise StoppedError
+        except BaseException:
+            for run in runs:
+                run.close()
+            raise
+        return runs
+
+    def _finish(self, jobs: Sequence[Job], runs: Sequence[AccountRun]) -> None:
+        try:
+            self._commit(runs)
+            for job, run in zip(jobs, runs, strict=True):
+                report = run.report()
+                fresh = run
+                if run.again:
+                    report, fresh = self._again(job, run, report)
+                if fresh.up_to_date and run.error is None and job.mark and fresh.complete:
+                    self.marks[job.enrollment.id] = job.mark
+                self.on_done(job.enrollment, report)
+        finally:
+            for run in runs:
+                run.close()
+        self._retire([lane for run in runs for lane in run.lanes])
+
+    def _commit(self, runs: Sequence[AccountRun]) -> None:
+        commits: list[Commit] = []
+        owners = {id(lane): run for run in runs for lane in run.lanes}
+        for run in runs:
+            if run.error is None and not run.again:
+                try:
+                    commits += run.finish()
+                except ReadAgainError:
+                    _read_again(run)
+                except VaultdError as error:
+                    run.fail(error)
+                except Exception as error:  # noqa: BLE001 - reported as this account's failure
+                    run.fail(unexpected(error))
+        for lane, why in commit(self.bench, commits):
+            owners[id(lane)].again.append(lane.target)
+            owners[id(lane)].notes.append(why)
+
+    def _again(
+        self, job: Job, run: AccountRun, first: AccountReport
+    ) -> tuple[AccountReport, AccountRun]:
+        """Read an account once more for the vaults whose next archive must be another one."""
+        targets = {name: self.targets[name] for name in run.again}
+        try:
+            (second,) = self._read([job], targets, merge=run.merge)
+        except StoppedError:
+            self.interrupted = True
+            return (
+                replace(first, status=Status.FAILED, reason="The run was stopped; see notes."),
+                run,
+            )
+        except Exception as error:  # noqa: BLE001 - one account's trouble, as in run
+            failed = account_report(first.username, typed(error), first.targets, notes=first.notes)
+            return failed, run
+        try:
+            self._commit([second])
+        finally:
+            second.close()
+        report = second.report()
+        together = account_report(
+            first.username,
+            run.error or second.error,
+            tuple(sorted([*first.targets, *report.targets], key=lambda t: t.target)),
+            report.records,
+            tuple(dict.fromkeys([*first.notes, *report.notes])),
+        )
+        self._retire(second.lanes)
+        return together, second
+
+    def _retire(self, lanes: Sequence[Lane]) -> None:
+        if not self.selection.part:
+            retire(self.bench, self.targets, lanes)
+
+    def _failed(self, enrollment: Enrollment, error: Exception) -> None:
+        self.on_done(enrollment, account_report(enrollment.username, typed(error), ()))
+
+
+def _read_again(run: AccountRun) -> None:
+    """Have the account read once more for all its targets, without taking archives over."""
+    run.merge = False
+    run.again.extend(lane.target for lane in run.lanes if lane.target not in run.again)
+
+
+def typed(error: Exception) -> VaultdError:
+    """Return a typed error; a bug is wrapped as one account's failure."""
+    return error if isinstance(error, VaultdError) else unexpected(error)
+
+
+def guard(run: AccountRun, step: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
+    """Keep one account's trouble its own, a bug's included."""
+    try:
+        step(*args, **kwargs)
+    except VaultdError as error:
+        run.fail(error)
+    except Exception as error:  # noqa: BLE001 - reported as this account's failure
+        run.fail(unexpected(error))

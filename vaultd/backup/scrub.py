@@ -1,0 +1,185 @@
+"""Scrubbing: stored objects are read again without keys, oldest check first, and healed.
+
+What is damaged or missing is copied from another target that holds the same object; what no
+target holds is marked, and the account's next run writes its content again from the source.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO, cast
+
+from vaultd.backends.base import Backend
+from vaultd.backup.lane import replace_bad
+from vaultd.clock import now, rfc3339
+from vaultd.errors import DamageError, ObjectExists, ObjectMissing, PlaceError, VaultdError
+from vaultd.state.points import StoredArchive, StoredBlob, VaultPoint
+from vaultd.state.store import Enrollment, State
+from vaultd.state.vaults import VaultKey
+from vaultd.vault.integrity import check_archive, check_blob
+from vaultd.vault.layout import blob_name
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One bad object: whose, where, its name, a stable code, a sentence, and how it was healed
+    (`copied` from another target, `written again` by the next run, empty where it could not be)."""
+
+    username: str
+    target: str
+    object: str
+    code: str
+    sentence: str
+    healed: str
+
+
+@dataclass(slots=True)
+class ScrubReport:
+    """What was read and what was wrong; `problems` are places that could not be asked."""
+
+    vaults: int = 0
+    objects: int = 0
+    bytes: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def to_write_again(self) -> list[str]:
+        """The accounts whose next run writes again what was lost."""
+        return sorted({f.username for f in self.findings if f.healed == "written again"})
+
+
+def scrub(
+    state: State,
+    targets: Mapping[str, Backend],
+    share: float,
+    usernames: Collection[str] | None = None,
+) -> ScrubReport:
+    """Read this share (0 to 1, by bytes) of each target again; at least one vault of each.
+
+    The caller holds the state lock. One vault's trouble stops no other.
+    """
+    report = ScrubReport()
+    enrollments = {each.id: each for each in state.enrollments(usernames)}
+    points = state.vaults.points(enrollments)
+    for target in targets:
+        due = [(key, p) for key, p in points.items() if key[1] == target and p.last is not None]
+        due.sort(key=lambda item: (item[1].scrubbed_at or "", item[0]))
+        left = share * sum(_size(point) for _, point in due)
+        for number, (key, point) in enumerate(due):
+            if number and left <= 0:
+                break
+            left -= _size(point)
+            try:
+                _Vault(state, targets, enrollments[key[0]], key, point, points, report).scrub()
+            except PlaceError as error:
+                report.problems.append(f"{target}: {error}")
+                break
+    return report
+
+
+def _size(point: VaultPoint) -> int:
+    return sum(a.size for a in point.archives) + sum(b.size for b in point.blobs)
+
+
+@dataclass(slots=True)
+class _Vault:
+    state: State
+    targets: Mapping[str, Backend]
+    enrollment: Enrollment
+    key: VaultKey
+    point: VaultPoint
+    points: Mapping[VaultKey, VaultPoint]
+    report: ScrubReport
+
+    def scrub(self) -> None:
+        archives: list[StoredArchive] = []
+        blobs: list[StoredBlob] = []
+        for archive in self.point.archives:
+            error = None if archive.bad else self._check(archive.name, archive.size)
+            healed = error is None or self._heal(archive.name, archive.size, error)
+            archives.append(archive if healed else replace_bad(archive))
+        for blob in self.point.blobs:
+            name = blob_name(self.enrollment.vault_id, blob.digest)
+            error = None if blob.bad else self._check(name, blob.size)
+            healed = error is None or self._heal(name, blob.size, error)
+            blobs.append(blob if healed else StoredBlob(blob.digest, blob.size, blob.gone, True))
+        if archives != list(self.point.archives) or blobs != list(self.point.blobs):
+            self.state.vaults.save_archives(*self.key, tuple(archives), tuple(blobs))
+        self.state.vaults.set_scrubbed(*self.key, rfc3339(now()))
+        self.report.vaults += 1
+
+    @property
+    def _backend(self) -> Backend:
+        return self.targets[self.key[1]]
+
+    def _check(self, name: str, size: int) -> VaultdError | None:
+        self.report.objects += 1
+        self.report.bytes += size
+        return _wrong(self._backend, name, size)
+
+    def _heal(self, name: str, size: int, error: VaultdError) -> bool:
+        """Tell whether a sound copy of another target stands in its place now."""
+        healed = "written again"
+        for target, backend in self.targets.items():
+            if target == self.key[1] or not self._knows(target, name):
+                continue
+            if _wrong(backend, name, size) is None:
+                self._put_back(name, size, backend)
+                healed = "copied"
+                break
+        else:
+            if not isinstance(error, ObjectMissing) and "/blob-" in name:
+                # Its name stays the same when it is stored again, so the damage must go first.
+                self._backend.delete(name)
+        self.report.findings.append(
+            Finding(self.enrollment.username, self.key[1], name, error.code, str(error), healed)
+        )
+        return healed == "copied"
+
+    def _knows(self, target: str, name: str) -> bool:
+        point = self.points.get((self.key[0], target))
+        if point is None:
+            return False
+        if any(a.name == name and not a.bad for a in point.archives):
+            return True
+        vault = self.enrollment.vault_id
+        return any(blob_name(vault, b.digest) == name and not b.bad for b in point.blobs)
+
+    def _put_back(self, name: str, size: int, other: Backend) -> None:
+        self._backend.delete(name)
+        try:
+            self._backend.create(name, cast(BinaryIO, _Remote(other, name)), size)
+        except ObjectExists as error:
+            raise PlaceError(f"{name} is damaged and could not be removed.") from error
+
+
+def _wrong(backend: Backend, name: str, size: int) -> VaultdError | None:
+    try:
+        if "/blob-" in name:
+            check_blob(backend, name, size)
+        else:
+            check_archive(backend, name, size)
+    except (DamageError, ObjectMissing) as error:
+        return error
+    return None
+
+
+class _Remote(io.RawIOBase):
+    """An object of another place, read front to back without holding it."""
+
+    def __init__(self, backend: Backend, name: str) -> None:
+        super().__init__()
+        self._backend = backend
+        self._name = name
+        self._offset = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._backend.read(self._name, self._offset, None if size < 0 else size)
+        self._offset += len(data)
+        return data

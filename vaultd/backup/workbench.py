@@ -1,0 +1,58 @@
+"""What all accounts of a run share: state, keys, spool, bounds, and the pool of uploads."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final, TypeVar, cast
+
+from vaultd.config import Backup, Retention
+from vaultd.errors import PlaceFull
+from vaultd.keys import PodKey
+from vaultd.state.store import State
+from vaultd.state.vaults import VaultKey
+
+_IN_MEMORY: Final = 256 * 1024
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+
+
+@dataclass(slots=True, kw_only=True)
+class Workbench:
+    """`spool` is a folder that sees only ciphertext; small archives never touch it."""
+
+    state: State
+    pod_key: PodKey
+    spool: Path
+    what: Backup = field(default_factory=Backup)
+    retention: Retention = field(default_factory=Retention)
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    doomed: dict[VaultKey, list[str]] = field(default_factory=dict)
+
+    def temporary(self) -> BinaryIO:
+        """Return a nameless file, in the spool folder once it is large; raises PlaceFull."""
+        try:
+            return cast(
+                BinaryIO, tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=str(self.spool))
+            )
+        except OSError as error:
+            raise spool_error(self.spool, error) from error
+
+    def given_up(self, account: int, target: str) -> frozenset[str]:
+        """Return the names of a vault's objects that retention gave up and may still be there."""
+        return frozenset(self.doomed.get((account, target), ()))
+
+    def at_once(self, step: Callable[[_A], _B], items: Iterable[_A]) -> list[_B]:
+        """Do a step for each item, several at a time; results in the order of the items."""
+        return list(self.pool.map(step, items))
+
+
+def spool_error(spool: Path, error: OSError) -> PlaceFull:
+    """Say that the spool folder is the trouble, not the target."""
+    return PlaceFull(
+        f"The spool folder {spool} cannot be written ({error.strerror}).",
+        hint="Packing needs room for the largest archive in the state folder.",
+    )

@@ -1,0 +1,287 @@
+"""Where each vault stands: committed points, staged ones, and their indexes in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from sqlalchemy import Delete, delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from vaultd.clock import now, rfc3339
+from vaultd.state.database import Database, parts
+from vaultd.state.models import (
+    EnrollmentRow,
+    MarkRow,
+    PieceRow,
+    StagedRow,
+    VaultRow,
+    WatermarkRow,
+)
+from vaultd.state.points import (
+    NOTHING,
+    StoredArchive,
+    StoredBlob,
+    VaultPoint,
+    VaultSummary,
+    pack_archives,
+    pack_blobs,
+    unpack_archives,
+    unpack_blobs,
+)
+
+VaultKey: TypeAlias = "tuple[int, str]"  # enrollment id, target
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A point that a create in flight will make, with its index in pieces."""
+
+    enrollment_id: int
+    target: str
+    point: VaultPoint
+    index: Iterable[bytes]
+
+
+class Vaults:
+    """The vaults' part of the state; every method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._session = database.session
+
+    def point(self, enrollment_id: int, target: str) -> VaultPoint | None:
+        """Return where a vault stands, None if nothing was ever committed there."""
+        return self.points([enrollment_id]).get((enrollment_id, target))
+
+    def points(self, accounts: Collection[int]) -> dict[VaultKey, VaultPoint]:
+        """Return where the vaults of these accounts stand."""
+        with self._session() as session:
+            return {
+                (row.enrollment_id, row.target): _point(row)
+                for part in parts(accounts)
+                for row in session.scalars(select(VaultRow).where(VaultRow.enrollment_id.in_(part)))
+            }
+
+    def staged(self, accounts: Collection[int]) -> dict[VaultKey, str]:
+        """Return the names of the archives whose create was never seen to end."""
+        with self._session() as session:
+            return {
+                (row[0], row[1]): row[2] or ""
+                for part in parts(accounts)
+                for row in session.execute(
+                    select(StagedRow.enrollment_id, StagedRow.target, StagedRow.last_name).where(
+                        StagedRow.enrollment_id.in_(part)
+                    )
+                )
+            }
+
+    def record_counts(self, accounts: Collection[int]) -> dict[int, int]:
+        """Return the records of each account (its largest vault) by enrollment id."""
+        with self._session() as session:
+            return {
+                row[0]: row[1]
+                for part in parts(accounts)
+                for row in session.execute(
+                    select(VaultRow.enrollment_id, func.max(VaultRow.records))
+                    .where(VaultRow.enrollment_id.in_(part))
+                    .group_by(VaultRow.enrollment_id)
+                )
+            }
+
+    def index_pieces(self, enrollment_id: int, target: str, sequence: int) -> Iterator[bytes]:
+        """Yield the pieces of the index that belongs to a point."""
+        query = (
+            select(PieceRow.data)
+            .where(
+                PieceRow.enrollment_id == enrollment_id,
+                PieceRow.target == target,
+                PieceRow.sequence == sequence,
+            )
+            .order_by(PieceRow.number)
+        )
+        with self._session() as session:
+            yield from session.scalars(query)
+
+    def stage(self, points: Sequence[Staged]) -> None:
+        """Note the points that creates in flight will make; the accounts' marks go."""
+        with self._session() as session:
+            _unstage(session, [(each.enrollment_id, each.target) for each in points])
+            for each in points:
+                where = {
+                    "enrollment_id": each.enrollment_id,
+                    "target": each.target,
+                    "sequence": each.point.sequence,
+                }
+                session.execute(
+                    insert(StagedRow), [_columns(each.enrollment_id, each.target, each.point)]
+                )
+                pieces = [{**where, "number": n, "data": data} for n, data in enumerate(each.index)]
+                session.execute(insert(PieceRow), pieces)
+            _unmark(session, {each.enrollment_id for each in points})
+
+    def promote(self, keys: Sequence[VaultKey]) -> None:
+        """These staged archives are there: their points become the vaults'."""
+        with self._session() as session:
+            for account, target in keys:
+                staged = session.get(StagedRow, (account, target))
+                if staged is None:
+                    continue
+                columns = {c.name: getattr(staged, c.name) for c in StagedRow.__table__.columns}
+                session.delete(staged)
+                session.execute(_delete(VaultRow, account, target))
+                session.execute(insert(VaultRow), [columns])
+                session.execute(
+                    _delete(PieceRow, account, target).where(
+                        PieceRow.sequence != columns["last_sequence"]
+                    )
+                )
+
+    def unstage(self, enrollment_id: int, target: str) -> None:
+        """The staged archive never arrived; the vault stands where it stood."""
+        with self._session() as session:
+            _unstage(session, [(enrollment_id, target)])
+
+    def restart(self, enrollment_id: int, target: str, sequence: int) -> None:
+        """Forget what a vault holds: its next archive, after `sequence`, stands on its own."""
+        with self._session() as session:
+            for table in (VaultRow, StagedRow, PieceRow):
+                session.execute(_delete(table, enrollment_id, target))
+            point = replace(NOTHING, sequence=sequence)
+            session.execute(insert(VaultRow), [_columns(enrollment_id, target, point)])
+            _unmark(session, {enrollment_id})
+
+    def save_photos(
+        self, enrollment_id: int, target: str, photos: bytes, blobs: tuple[StoredBlob, ...]
+    ) -> None:
+        """Keep the picture lists of a vault without a new archive (it must have a point)."""
+        self._update(enrollment_id, target, photos=photos, blobs=pack_blobs(blobs))
+
+    def save_archives(
+        self,
+        enrollment_id: int,
+        target: str,
+        archives: tuple[StoredArchive, ...],
+        blobs: tuple[StoredBlob, ...],
+    ) -> None:
+        """Keep what is known of a vault's objects; those found bad make the account due."""
+        with self._session() as session:
+            save_objects(session, (enrollment_id, target), archives, blobs)
+            if any(a.bad for a in archives) or any(b.bad for b in blobs):
+                _unmark(session, {enrollment_id})
+
+    def set_scrubbed(self, enrollment_id: int, target: str, moment: str) -> None:
+        """Note that every object of a vault was read and checked."""
+        self._update(enrollment_id, target, scrubbed_at=moment)
+
+    def _update(self, enrollment_id: int, target: str, **values: object) -> None:
+        with self._session() as session:
+            session.execute(
+                update(VaultRow)
+                .where(VaultRow.enrollment_id == enrollment_id, VaultRow.target == target)
+                .values(**values)
+            )
+
+    def summaries(self) -> list[VaultSummary]:
+        """Return where every vault stands, by account and target."""
+        query = (
+            select(
+                EnrollmentRow.username,
+                VaultRow.target,
+                VaultRow.last_sequence,
+                VaultRow.last_at,
+                VaultRow.records,
+                VaultRow.archives,
+                VaultRow.scrubbed_at,
+            )
+            .join(EnrollmentRow, EnrollmentRow.id == VaultRow.enrollment_id)
+            .order_by(EnrollmentRow.username, VaultRow.target)
+        )
+        with self._session() as session:
+            return [
+                VaultSummary(
+                    user, target, sequence, at, records, len(unpack_archives(archives)), scrubbed
+                )
+                for user, target, sequence, at, records, archives, scrubbed in session.execute(
+                    query
+                )
+            ]
+
+
+def _delete(
+    table: type[VaultRow] | type[StagedRow] | type[PieceRow], enrollment_id: int, target: str
+) -> Delete:
+    return delete(table).where(table.enrollment_id == enrollment_id, table.target == target)
+
+
+def _unmark(session: Session, accounts: Collection[int]) -> None:
+    for part in parts(accounts):
+        session.execute(delete(MarkRow).where(MarkRow.enrollment_id.in_(part)))
+    session.execute(delete(WatermarkRow))
+
+
+def _unstage(session: Session, keys: Sequence[VaultKey]) -> None:
+    wanted = set(keys)
+    staged = [
+        row
+        for part in parts({account for account, _ in keys})
+        for row in session.scalars(select(StagedRow).where(StagedRow.enrollment_id.in_(part)))
+        if (row.enrollment_id, row.target) in wanted
+    ]
+    for row in staged:
+        session.execute(
+            _delete(PieceRow, row.enrollment_id, row.target).where(
+                PieceRow.sequence == row.last_sequence
+            )
+        )
+        session.delete(row)
+    if staged:
+        session.flush()
+
+
+def save_objects(
+    session: Session,
+    key: VaultKey,
+    archives: tuple[StoredArchive, ...],
+    blobs: tuple[StoredBlob, ...],
+) -> None:
+    """Write the lists of what a vault holds, inside a transaction."""
+    session.execute(
+        update(VaultRow)
+        .where(VaultRow.enrollment_id == key[0], VaultRow.target == key[1])
+        .values(archives=pack_archives(archives), blobs=pack_blobs(blobs))
+    )
+
+
+def _columns(enrollment_id: int, target: str, point: VaultPoint) -> dict[str, object]:
+    last = point.last
+    return {
+        "enrollment_id": enrollment_id,
+        "target": target,
+        "last_sequence": point.sequence,
+        "last_name": None if last is None else last.name,
+        "last_hash": None if last is None else last.hash,
+        "last_size": None if last is None else last.size,
+        "last_at": None if last is None else (last.time or rfc3339(now())),
+        "archives": pack_archives(point.archives),
+        "records": point.records,
+        "photos": point.photos,
+        "blobs": pack_blobs(point.blobs),
+        "scrubbed_at": point.scrubbed_at,
+    }
+
+
+def _point(row: VaultRow) -> VaultPoint:
+    archives = unpack_archives(row.archives)
+    last = None
+    if row.last_name is not None:
+        last = next((a for a in archives if a.name == row.last_name), None)
+    return VaultPoint(
+        row.last_sequence,
+        last,
+        archives,
+        row.records,
+        row.photos,
+        unpack_blobs(row.blobs),
+        row.scrubbed_at,
+    )

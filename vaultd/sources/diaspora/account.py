@@ -110,11 +110,15 @@ def _by_person(batch: Batch, name: str, column: str) -> dict[int, list[Json]]:
     return found
 
 
+def hidden_ids(value: object) -> list[int]:
+    """Return the posts.id in a `hidden_shareables`, in its order (facts A1)."""
+    return [i for i in map(int, _HIDDEN.findall(text(value))) if i < 2**31]
+
+
 def _hidden_posts(batch: Batch, rows: list[Row]) -> dict[int, list[str]]:
-    ids = {row["id"]: [int(i) for i in _HIDDEN.findall(text(row["hidden_shareables"]))]
-           for row in rows}  # fmt: skip
+    ids = {row["id"]: hidden_ids(row["hidden_shareables"]) for row in rows}
     posts = batch.schema["posts"]
-    wanted = {i for found in ids.values() for i in found if i < 2**31}
+    wanted = {i for found in ids.values() for i in found}
     query = select(posts.c.id, posts.c.guid)
     guids = {r["id"]: text(r["guid"]) for r in batch.lookup(query, posts.c.id, wanted)}
     return {user: [guids[i] for i in found if i in guids] for user, found in ids.items()}

@@ -35,9 +35,9 @@ def _aspects(batch: Batch) -> Iterator[Item]:
 
 
 def _contacts(batch: Batch) -> Iterator[Item]:
-    memberships: dict[int, list[Json]] = defaultdict(list)
+    memberships: dict[tuple[int, int], list[Json]] = defaultdict(list)
     for row in batch.ask(graph.memberships(batch.schema, batch.scope)):
-        memberships[row["contact_id"]].append(str(row["aspect_id"]))
+        memberships[row["user_id"], row["contact_id"]].append(str(row["aspect_id"]))
     known = frozenset(("id", "user_id", "person_id", "sharing", "receiving", "created_at"))
     for row in batch.ask(graph.contacts(batch.schema, batch.scope)):
         owner = batch.by_user[row["user_id"]]
@@ -50,7 +50,7 @@ def _contacts(batch: Batch) -> Iterator[Item]:
             "receiving": receiving,
             "following": sharing,
             "followed": receiving,
-            "aspects": memberships.get(row["id"], []),
+            "aspects": memberships.get((row["user_id"], row["id"]), []),
             "created_at": exact(row["created_at"]),
             "row": batch.extra("contacts", row, known),
         }

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from vaultd.records import Body, Json
+from vaultd.sources.base import SourceAccount
 from vaultd.sources.diaspora.batch import Batch, Item, Row
 from vaultd.sources.diaspora.questions import posts
 from vaultd.sources.diaspora.values import exact, flag, json_safe, number, seconds, text
@@ -27,9 +28,7 @@ def read_posts(batch: Batch) -> Iterator[Item]:
         account = batch.by_person[row["author_id"]]
         if row["root_person"] is not None:
             batch.ties[account.key].people.add(row["root_person"])
-        yield batch.record(
-            account, "post", row["guid"], row["id"], details.post(account.handle, row)
-        )
+        yield batch.record(account, "post", row["guid"], row["id"], details.post(account, row))
     yield from _photos(batch, details)
 
 
@@ -104,10 +103,10 @@ class _Details:
             )
         return found
 
-    def _aspects(self, kind: str) -> dict[int, list[Json]]:
-        found: dict[int, list[Json]] = defaultdict(list)
+    def _aspects(self, kind: str) -> dict[tuple[int, int], list[Json]]:
+        found: dict[tuple[int, int], list[Json]] = defaultdict(list)
         for row in self._batch.ask(posts.shown_to(self._batch.schema, self._batch.scope, kind)):
-            found[row["shareable_id"]].append(str(row["aspect_id"]))
+            found[row["user_id"], row["shareable_id"]].append(str(row["aspect_id"]))
         return found
 
     def _recipients(self) -> None:
@@ -127,13 +126,13 @@ class _Details:
                 )
                 ties.reasons["mention"].add(row["person_id"])
 
-    def post(self, handle: str, row: Row) -> Body:
+    def post(self, account: SourceAccount, row: Row) -> Body:
         """Return the body of one post."""
         if row["type"] == "Reshare":
-            body = _reshare(handle, row)
+            body = _reshare(account.handle, row)
         else:
             data: dict[str, Json] = {
-                "author": handle,
+                "author": account.handle,
                 "guid": text(row["guid"]),
                 "created_at": seconds(row["created_at"]),
                 "public": flag(row["public"]),
@@ -146,7 +145,7 @@ class _Details:
             if row["id"] in self.polls:
                 data["poll"] = self.polls[row["id"]]
             body = {"entity_type": "status_message", "entity_data": data}
-        body["aspects"] = self.aspects["Post"].get(row["id"], [])
+        body["aspects"] = self.aspects["Post"].get((account.key, row["id"]), [])
         body["tags"] = self.tags.get(row["id"], [])
         body["references"] = self.references.get(row["id"], [])
         body["row"] = self._batch.extra("posts", row, _KNOWN_POST | {"created_at"}) | {
@@ -177,7 +176,7 @@ def _photos(batch: Batch, details: _Details) -> Iterator[Item]:
             "entity_type": "photo",
             "entity_data": data,
             "pending": flag(row["pending"]),
-            "aspects": details.aspects["Photo"].get(row["id"], []),
+            "aspects": details.aspects["Photo"].get((account.key, row["id"]), []),
             "row": batch.extra("photos", row, _KNOWN_PHOTO | {"created_at"})
             | {"created_at": exact(row["created_at"])},
         }

@@ -56,6 +56,8 @@ class JoinScope:
 
     def persons(self, column: Any) -> Any:
         """Return the condition that a column holds the person of one of the users."""
+        if self._dialect == "postgresql":
+            return column.in_(select(func.unnest(bindparam("persons", type_=ARRAY(BigInteger)))))
         local = self._local
         return column.in_(select(local.c.id).where(self.users(local.c.owner_id)))
 
@@ -66,5 +68,5 @@ def is_dense(ids: Sequence[int]) -> bool:
 
 
 def parameters(ids: Sequence[int], *, dense: bool) -> dict[str, Any]:
-    """Return the parameters of a statement made with a JoinScope."""
+    """Return the parameters of a statement that asks by users.id."""
     return {"low": min(ids), "high": max(ids)} if dense else {"ids": list(ids)}

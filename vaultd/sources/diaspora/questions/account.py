@@ -24,6 +24,7 @@ def users(schema: Schema, scope: Scope) -> Question:
     return Question(
         name="users",
         select=select(own, inviter.c.diaspora_handle.label("inviter_handle"))
+        .select_from(own)
         .outerjoin(inviter, inviter.c.owner_id == own.c.invited_by_id)
         .where(scope.users(own.c.id)),
         owner=own.c.id,
@@ -90,6 +91,7 @@ def profile_tags(schema: Schema, scope: Scope) -> Question:
     return Question(
         name="profile_tags",
         select=select(table.c.person_id, tags.c.name)
+        .select_from(table)
         .join(taggings, taggings.c.taggable_id == table.c.id)
         .join(tags, tags.c.id == taggings.c.tag_id)
         .where(taggings.c.taggable_type == "Profile", scope.persons(table.c.person_id)),

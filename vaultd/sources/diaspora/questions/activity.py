@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, select
+from sqlalchemy import select
 
-from vaultd.sources.diaspora.questions.question import Question, Scope
+from vaultd.sources.diaspora.questions.question import Question, Scope, when
 from vaultd.sources.diaspora.schema import Schema
 
 
@@ -20,8 +20,9 @@ def comments(schema: Schema, scope: Scope) -> Question:
             owner.c.diaspora_handle.label("parent_handle"),
             owner.c.id.label("parent_person"),
         )
+        .select_from(table)
         .outerjoin(
-            post, and_(post.c.id == table.c.commentable_id, table.c.commentable_type == "Post")
+            post, post.c.id == when(table.c.commentable_type, "Post", table.c.commentable_id)
         )
         .outerjoin(owner, owner.c.id == post.c.author_id)
         .where(scope.persons(table.c.author_id)),
@@ -51,9 +52,10 @@ def likes(schema: Schema, scope: Scope) -> Question:
             of_owner.c.diaspora_handle.label("of_post_handle"),
             of_owner.c.id.label("of_post_person"),
         )
-        .outerjoin(post, and_(post.c.id == table.c.target_id, table.c.target_type == "Post"))
+        .select_from(table)
+        .outerjoin(post, post.c.id == when(table.c.target_type, "Post", table.c.target_id))
         .outerjoin(owner, owner.c.id == post.c.author_id)
-        .outerjoin(remark, and_(remark.c.id == table.c.target_id, table.c.target_type == "Comment"))
+        .outerjoin(remark, remark.c.id == when(table.c.target_type, "Comment", table.c.target_id))
         .outerjoin(writer, writer.c.id == remark.c.author_id)
         .outerjoin(of_post, of_post.c.id == remark.c.commentable_id)
         .outerjoin(of_owner, of_owner.c.id == of_post.c.author_id)
@@ -79,6 +81,7 @@ def votes(schema: Schema, scope: Scope) -> Question:
             owner.c.diaspora_handle.label("post_handle"),
             owner.c.id.label("post_person"),
         )
+        .select_from(table)
         .outerjoin(polls, polls.c.id == table.c.poll_id)
         .outerjoin(answers, answers.c.id == table.c.poll_answer_id)
         .outerjoin(post, post.c.id == polls.c.status_message_id)
@@ -102,7 +105,8 @@ def subscriptions(schema: Schema, scope: Scope) -> Question:
             owner.c.diaspora_handle.label("parent_handle"),
             owner.c.id.label("parent_person"),
         )
-        .outerjoin(post, and_(post.c.id == table.c.target_id, table.c.target_type == "Post"))
+        .select_from(table)
+        .outerjoin(post, post.c.id == when(table.c.target_type, "Post", table.c.target_id))
         .outerjoin(owner, owner.c.id == post.c.author_id)
         .where(scope.persons(table.c.author_id)),
         owner=table.c.author_id,

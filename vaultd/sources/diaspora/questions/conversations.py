@@ -38,6 +38,7 @@ def conversations(schema: Schema, scope: Scope) -> Question:
     return Question(
         name="conversations",
         select=select(talks, mine.c.person_id.label("me"), mine.c.unread, people.c.diaspora_handle)
+        .select_from(talks)
         .join(mine, mine.c.conversation_id == talks.c.id)
         .outerjoin(people, people.c.id == talks.c.author_id)
         .where(scope.persons(mine.c.person_id)),
@@ -60,6 +61,7 @@ def messages(schema: Schema, scope: Scope) -> Question:
             people.c.diaspora_handle,
             talks.c.guid.label("conversation_guid"),
         )
+        .select_from(table)
         .join(mine, mine.c.conversation_id == table.c.conversation_id)
         .outerjoin(talks, talks.c.id == table.c.conversation_id)
         .outerjoin(people, people.c.id == table.c.author_id)

@@ -25,7 +25,8 @@ def memberships(schema: Schema, scope: Scope) -> Question:
     members, own = schema["aspect_memberships"], schema["aspects"]
     return Question(
         name="memberships",
-        select=select(members.c.contact_id, members.c.aspect_id)
+        select=select(members.c.contact_id, members.c.aspect_id, own.c.user_id)
+        .select_from(members)
         .join(own, own.c.id == members.c.aspect_id)
         .where(scope.users(own.c.user_id)),
         owner=own.c.user_id,
@@ -40,6 +41,7 @@ def contacts(schema: Schema, scope: Scope) -> Question:
     return Question(
         name="contacts",
         select=select(table, people.c.diaspora_handle, people.c.guid)
+        .select_from(table)
         .outerjoin(people, people.c.id == table.c.person_id)
         .where(scope.users(table.c.user_id)),
         owner=table.c.user_id,
@@ -65,6 +67,7 @@ def blocks(schema: Schema, scope: Scope) -> Question:
     return Question(
         name="blocks",
         select=select(table, people.c.diaspora_handle, people.c.guid)
+        .select_from(table)
         .outerjoin(people, people.c.id == table.c.person_id)
         .where(scope.users(table.c.user_id)),
         owner=table.c.user_id,
@@ -79,6 +82,7 @@ def followed_tags(schema: Schema, scope: Scope) -> Question:
     return Question(
         name="followed_tags",
         select=select(table, tags.c.name)
+        .select_from(table)
         .outerjoin(tags, tags.c.id == table.c.tag_id)
         .where(scope.users(table.c.user_id)),
         owner=table.c.user_id,

@@ -21,6 +21,7 @@ def posts(schema: Schema, scope: Scope) -> Question:
             owner.c.diaspora_handle.label("root_handle"),
             owner.c.id.label("root_person"),
         )
+        .select_from(table)
         .outerjoin(root, root.c.guid == table.c.root_guid)
         .outerjoin(owner, owner.c.id == root.c.author_id)
         .where(scope.persons(table.c.author_id)),
@@ -60,7 +61,10 @@ def _of_posts(schema: Schema, scope: Scope, name: str, table: Any, column: Any) 
     own = schema["posts"]
     return Question(
         name=name,
-        select=select(table).join(own, own.c.id == column).where(scope.persons(own.c.author_id)),
+        select=select(table)
+        .select_from(table)
+        .join(own, own.c.id == column)
+        .where(scope.persons(own.c.author_id)),
         owner=own.c.author_id,
         by_person=True,
         order=(table.c.id,),
@@ -73,6 +77,7 @@ def poll_answers(schema: Schema, scope: Scope) -> Question:
     return Question(
         name="poll_answers",
         select=select(answers)
+        .select_from(answers)
         .join(own, own.c.id == answers.c.poll_id)
         .join(table, table.c.id == own.c.status_message_id)
         .where(scope.persons(table.c.author_id)),
@@ -88,6 +93,7 @@ def post_tags(schema: Schema, scope: Scope) -> Question:
     return Question(
         name="post_tags",
         select=select(taggings.c.taggable_id, tags.c.name)
+        .select_from(taggings)
         .join(table, table.c.id == taggings.c.taggable_id)
         .join(tags, tags.c.id == taggings.c.tag_id)
         .where(taggings.c.taggable_type == "Post", scope.persons(table.c.author_id)),
@@ -106,6 +112,7 @@ def references(schema: Schema, scope: Scope) -> Question | None:
     return Question(
         name="references",
         select=select(table.c.source_id, table.c.target_type, target.c.guid)
+        .select_from(table)
         .join(own, own.c.id == table.c.source_id)
         .join(target, target.c.id == table.c.target_id)
         .where(table.c.source_type == "Post", scope.persons(own.c.author_id)),
@@ -120,7 +127,8 @@ def shown_to(schema: Schema, scope: Scope, kind: str) -> Question:
     table, own = schema["aspect_visibilities"], schema["aspects"]
     return Question(
         name=f"shown_to_{kind}",
-        select=select(table.c.shareable_id, table.c.aspect_id)
+        select=select(table.c.shareable_id, table.c.aspect_id, own.c.user_id)
+        .select_from(table)
         .join(own, own.c.id == table.c.aspect_id)
         .where(scope.users(own.c.user_id), table.c.shareable_type == kind),
         owner=own.c.user_id,

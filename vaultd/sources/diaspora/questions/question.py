@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import Select
+from sqlalchemy import Select, case
 
 
 class Scope(Protocol):
@@ -18,6 +18,11 @@ class Scope(Protocol):
     def persons(self, column: Any) -> Any:
         """Return the condition that a column holds the people.id of an account."""
         ...
+
+
+def when(kind: Any, name: str, number: Any) -> Any:
+    """Return an id if it is one of this kind, else NULL: then nothing is looked up for it."""
+    return case((kind == name, number))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,12 +20,16 @@ def comments(schema: Schema, scope: Scope) -> Question:
     """Ask for others' comments on own posts."""
     table, post = schema["comments"], schema["posts"].alias("parent")
     author = schema["people"].alias("author")
-    query = select(
-        table,
-        post.c.guid.label("parent_guid"),
-        post.c.author_id.label("parent_person"),
-        *_signature(schema, "comments", author),
-    ).join(post, and_(post.c.id == table.c.commentable_id, table.c.commentable_type == "Post"))
+    query = (
+        select(
+            table,
+            post.c.guid.label("parent_guid"),
+            post.c.author_id.label("parent_person"),
+            *_signature(schema, "comments", author),
+        )
+        .select_from(table)
+        .join(post, and_(post.c.id == table.c.commentable_id, table.c.commentable_type == "Post"))
+    )
     return Question(
         name="received_comments",
         select=_signed(schema, "comments", query, author).where(
@@ -42,12 +46,16 @@ def likes(schema: Schema, scope: Scope) -> Question:
     """Ask for others' likes of own posts."""
     table, post = schema["likes"], schema["posts"].alias("liked_post")
     author = schema["people"].alias("author")
-    query = select(
-        table,
-        post.c.guid.label("post_guid"),
-        post.c.author_id.label("post_person"),
-        *_signature(schema, "likes", author),
-    ).join(post, and_(post.c.id == table.c.target_id, table.c.target_type == "Post"))
+    query = (
+        select(
+            table,
+            post.c.guid.label("post_guid"),
+            post.c.author_id.label("post_person"),
+            *_signature(schema, "likes", author),
+        )
+        .select_from(table)
+        .join(post, and_(post.c.id == table.c.target_id, table.c.target_type == "Post"))
+    )
     return Question(
         name="received_likes",
         select=_signed(schema, "likes", query, author).where(
@@ -76,6 +84,7 @@ def likes_of_comments(schema: Schema, scope: Scope) -> Question:
             of_owner.c.id.label("of_post_person"),
             *_signature(schema, "likes", author),
         )
+        .select_from(table)
         .join(remark, and_(remark.c.id == table.c.target_id, table.c.target_type == "Comment"))
         .outerjoin(of_post, of_post.c.id == remark.c.commentable_id)
         .outerjoin(of_owner, of_owner.c.id == of_post.c.author_id)
@@ -107,6 +116,7 @@ def votes(schema: Schema, scope: Scope) -> Question:
             post.c.author_id.label("post_person"),
             *_signature(schema, "poll_participations", author),
         )
+        .select_from(table)
         .join(polls, polls.c.id == table.c.poll_id)
         .join(post, post.c.id == polls.c.status_message_id)
         .outerjoin(answers, answers.c.id == table.c.poll_answer_id)
@@ -138,6 +148,7 @@ def reshares(schema: Schema, scope: Scope) -> Question:
             people.c.diaspora_handle,
             root.c.author_id.label("root_person"),
         )
+        .select_from(table)
         .join(root, root.c.guid == table.c.root_guid)
         .outerjoin(people, people.c.id == table.c.author_id)
         .where(scope.persons(root.c.author_id), table.c.type == "Reshare"),

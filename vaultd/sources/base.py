@@ -63,17 +63,22 @@ class Source(Protocol):
         ...
 
     def fingerprints(self, accounts: Sequence[SourceAccount]) -> dict[int, bytes]:
-        """Return 16 bytes per account key, equal between two calls only if no row changed from
-        which a record that may cause an archive (one that is not `passive`) is made.
+        """Return 16 bytes per account key.
 
-        No row of the accounts is transferred; the number of queries does not depend on the
+        Two calls give the same bytes for an account only if no row changed in between from which
+        a record that may cause an archive (one that is not `passive`) is made. Rows that only
+        make passive records never change them, and neither does noise (last_seen, sign-in
+        counters, counter caches, updated_at). The number of queries does not depend on the
         number of accounts. Raises DatabaseError.
         """
         ...
 
     def moment(self) -> bytes | None:
-        """Return bytes that are equal at two times only if nothing at all was written to the
-        source in between, None where it cannot tell. Raises DatabaseError."""
+        """Return bytes that are equal at two times only if nothing was written in between.
+
+        Take it before what is to be trusted is read. None where the source cannot tell.
+        Raises DatabaseError.
+        """
         ...
 
     def open_file(self, name: str) -> BinaryIO:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
+import vaultd
 from vaultd.errors import ExportFileError
 from vaultd.fields import mapping, text
 from vaultd.records import Record
@@ -71,6 +74,18 @@ class ExportFileSource:
             )
             for record in records:
                 yield account, record
+
+    def fingerprints(self, accounts: Sequence[SourceAccount]) -> dict[int, bytes]:
+        """Return the digest of the file's content for its account; the file was read once."""
+        return {account.key: self._digest() for account in accounts}
+
+    def moment(self) -> bytes | None:
+        """Return the digest of the content: nothing of it changed if it is the same."""
+        return self._digest()
+
+    def _digest(self) -> bytes:
+        content = msgspec.msgpack.encode((vaultd.__version__, self._content), order="deterministic")
+        return hashlib.blake2b(content, digest_size=16).digest()
 
     def open_file(self, name: str) -> BinaryIO:
         """Open a picture of the photos archive. Raises FileNotFoundError, OSError."""

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from vaultd.records import Body, Json
 from vaultd.sources.base import SourceAccount, Trouble
 from vaultd.sources.diaspora.batch import NOISE, Batch, Item, Row
+from vaultd.sources.diaspora.questions import account
 from vaultd.sources.diaspora.values import exact, flag, json_safe, text
 
 _USER: Final = (
@@ -36,8 +37,8 @@ _HIDDEN_FORM: Final = re.compile(r"(---)?\s*(\{\}|(['\"]?Post['\"]?:\s*(\[\]|(\n
 
 def read_accounts(batch: Batch) -> Iterator[Item]:
     """Yield `account` and `profile` of every account of the batch."""
-    schema, users = batch.schema, batch.schema["users"]
-    rows = list(batch.rows(select(users).where(users.c.id.in_(batch.users)).order_by(users.c.id)))
+    schema, scope = batch.schema, batch.scope
+    rows = list(batch.ask(account.users(schema, scope)))
     hanging = {
         "invitation_codes": _by_user(batch, "invitation_codes", ("token", "count")),
         "services": _by_user(batch, "services", None),
@@ -48,28 +49,27 @@ def read_accounts(batch: Batch) -> Iterator[Item]:
         "deletions": _by_person(batch, "account_deletions", "person_id"),
     }
     hidden = _hidden_posts(batch, rows)
-    inviters = _inviters(batch, rows)
-    people = schema["people"]
-    query = select(people.c.owner_id, people.c.created_at).where(people.c.owner_id.in_(batch.users))
-    since = {row["owner_id"]: exact(row["created_at"]) for row in batch.rows(query)}
+    since = {
+        row["owner_id"]: exact(row["created_at"]) for row in batch.ask(account.since(schema, scope))
+    }
     for row in rows:
-        account = batch.by_user[row["id"]]
+        owner = batch.by_user[row["id"]]
         raw = row["hidden_shareables"]
         if raw is not None and not _HIDDEN_FORM.fullmatch(text(raw)):
-            yield account, Trouble("users", str(row["id"]), "hidden_shareables is no list of posts")
+            yield owner, Trouble("users", str(row["id"]), "hidden_shareables is no list of posts")
         body: Body = {name: json_safe(row[name]) for name in _USER if name in row}
         body |= {
             "username": text(row["username"]),
             "email": text(row["email"]),
-            "handle": account.handle,
-            "guid": account.guid,
-            "state": account.state,
+            "handle": owner.handle,
+            "guid": owner.guid,
+            "state": owner.state,
             "private_key": json_safe(row["serialized_private_key"]),
-            "public_key": account.public_key,
+            "public_key": owner.public_key,
             "created_at": exact(row["created_at"]),
             "auto_follow_back_aspect": _aspect(row["auto_follow_back_aspect_id"]),
             "hidden_posts": list(hidden.get(row["id"], [])),
-            "invited_by": inviters.get(row["invited_by_id"]),
+            "invited_by": _given(row["inviter_handle"]),
             "pod_url": batch.pod_url,
             "person_created_at": since.get(row["id"]),
             "row": batch.extra("users", row, _KNOWN_USER),
@@ -82,7 +82,7 @@ def read_accounts(batch: Batch) -> Iterator[Item]:
         person = batch.person_of.get(row["id"])
         for name, found in ended.items():
             body[name] = found.get(person or 0, [])
-        yield batch.record(account, "account", account.guid, row["id"], body)
+        yield batch.record(owner, "account", owner.guid, row["id"], body)
     yield from _profiles(batch)
 
 
@@ -90,67 +90,47 @@ def _aspect(value: object) -> str | None:
     return None if value is None else str(value)
 
 
+def _given(value: object) -> str | None:
+    return None if value is None else text(value)
+
+
 def _by_user(batch: Batch, name: str, columns: tuple[str, ...] | None) -> dict[int, list[Json]]:
-    table = batch.schema.get(name)
     found: dict[int, list[Json]] = defaultdict(list)
-    if table is None:
-        return found
-    wanted = columns or tuple(sorted(set(table.columns.keys()) - NOISE - {"id", "user_id"}))
-    query = select(table).where(table.c.user_id.in_(batch.users)).order_by(table.c.id)
-    for row in batch.rows(query):
+    for row in batch.ask(account.of_user(batch.schema, batch.scope, name)):
+        wanted = columns or sorted({str(c) for c in row} - NOISE - {"id", "user_id"})
         found[row["user_id"]].append({c: json_safe(row[c]) for c in wanted if c in row})
     return found
 
 
 def _by_person(batch: Batch, name: str, column: str) -> dict[int, list[Json]]:
-    table = batch.schema.get(name)
     found: dict[int, list[Json]] = defaultdict(list)
-    if table is None:
-        return found
-    query = select(table).where(table.c[column].in_(batch.persons)).order_by(table.c.id)
-    for row in batch.rows(query):
+    for row in batch.ask(account.of_person(batch.schema, batch.scope, name, column)):
         kept = sorted({str(c) for c in row} - {"id", column, "new_person_id"})
         found[row[column]].append({c: json_safe(row[c]) for c in kept})
     return found
 
 
+def hidden_ids(value: object) -> list[int]:
+    """Return the posts.id in a `hidden_shareables`, in its order (facts A1)."""
+    return [i for i in map(int, _HIDDEN.findall(text(value))) if i < 2**31]
+
+
 def _hidden_posts(batch: Batch, rows: list[Row]) -> dict[int, list[str]]:
-    ids = {row["id"]: [int(i) for i in _HIDDEN.findall(text(row["hidden_shareables"]))]
-           for row in rows}  # fmt: skip
+    ids = {row["id"]: hidden_ids(row["hidden_shareables"]) for row in rows}
     posts = batch.schema["posts"]
-    wanted = {i for found in ids.values() for i in found if i < 2**31}
+    wanted = {i for found in ids.values() for i in found}
     query = select(posts.c.id, posts.c.guid)
     guids = {r["id"]: text(r["guid"]) for r in batch.lookup(query, posts.c.id, wanted)}
     return {user: [guids[i] for i in found if i in guids] for user, found in ids.items()}
 
 
-def _inviters(batch: Batch, rows: list[Row]) -> dict[int, str]:
-    people = batch.schema["people"]
-    wanted = {row["invited_by_id"] for row in rows if row["invited_by_id"] is not None}
-    query = select(people.c.owner_id, people.c.diaspora_handle)
-    return {
-        r["owner_id"]: text(r["diaspora_handle"])
-        for r in batch.lookup(query, people.c.owner_id, wanted)
-    }
-
-
 def _profiles(batch: Batch) -> Iterator[Item]:
-    profiles, tags = batch.schema["profiles"], batch.schema["tags"]
-    taggings = batch.schema["taggings"]
-    query = (
-        select(profiles.c.person_id, tags.c.name)
-        .join(taggings, taggings.c.taggable_id == profiles.c.id)
-        .join(tags, tags.c.id == taggings.c.tag_id)
-        .where(taggings.c.taggable_type == "Profile", profiles.c.person_id.in_(batch.persons))
-        .order_by(taggings.c.id)
-    )
     own: dict[int, list[str]] = defaultdict(list)
-    for row in batch.rows(query):
+    for row in batch.ask(account.profile_tags(batch.schema, batch.scope)):
         own[row["person_id"]].append(f"#{text(row['name'])}")
-    query = select(profiles).where(profiles.c.person_id.in_(batch.persons)).order_by(profiles.c.id)
-    for row in batch.rows(query):
-        account: SourceAccount = batch.by_person[row["person_id"]]
-        data: dict[str, Json] = {"author": account.handle}
+    for row in batch.ask(account.profiles(batch.schema, batch.scope)):
+        owner: SourceAccount = batch.by_person[row["person_id"]]
+        data: dict[str, Json] = {"author": owner.handle}
         data |= {n: text(row[n]) for n in _PROFILE if row[n] is not None}
         if row["birthday"] is not None:
             data["birthday"] = str(row["birthday"])[:10]
@@ -165,4 +145,4 @@ def _profiles(batch: Batch) -> Iterator[Item]:
             "entity_data": data,
             "row": batch.extra("profiles", row, _KNOWN_PROFILE),
         }
-        yield batch.record(account, "profile", account.handle, row["id"], body)
+        yield batch.record(owner, "profile", owner.handle, row["id"], body)

@@ -11,7 +11,9 @@ from sqlalchemy import Connection, RowMapping, Select, select
 
 from vaultd.records import Body, Json, Record
 from vaultd.sources.base import SourceAccount, Trouble
+from vaultd.sources.diaspora.questions.question import Question
 from vaultd.sources.diaspora.schema import Schema
+from vaultd.sources.diaspora.scope import ListScope
 from vaultd.sources.diaspora.values import json_safe, text
 
 Row: TypeAlias = "Mapping[str, Any] | RowMapping"
@@ -72,10 +74,12 @@ class Batch:
         people = schema["people"]
         self.by_person: dict[int, SourceAccount] = {}
         self.person_of: dict[int, int] = {}
-        query = select(people.c.id, people.c.owner_id).where(people.c.owner_id.in_(self.users))
+        self.scope = ListScope(self.users, [], connection.dialect.name)
+        query = select(people.c.id, people.c.owner_id).where(self.scope.users(people.c.owner_id))
         for row in self.rows(query):
             self.by_person[row["id"]] = self.by_user[row["owner_id"]]
             self.person_of[row["owner_id"]] = row["id"]
+        self.scope = ListScope(self.users, self.persons, connection.dialect.name)
 
     @property
     def users(self) -> list[int]:
@@ -91,6 +95,11 @@ class Batch:
         """Stream the rows of a query as mappings."""
         with self.connection.execute(query) as result:
             yield from result.mappings()
+
+    def ask(self, question: Question | None) -> Iterator[Row]:
+        """Stream the rows of a question in its order; a table that a pod lacks has none."""
+        if question is not None:
+            yield from self.rows(question.ordered)
 
     def lookup(self, query: Select[Any], column: Any, ids: Iterable[int]) -> Iterator[Row]:
         """Stream a query for many ids, some thousands at a time."""

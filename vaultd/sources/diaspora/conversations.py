@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
-from sqlalchemy import select
-
 from vaultd.records import Body, Json
 from vaultd.sources.diaspora.batch import Batch, Item
+from vaultd.sources.diaspora.questions import conversations
 from vaultd.sources.diaspora.values import exact, number, seconds, text
 
 _KNOWN: Final = frozenset("id conversation_id author_id guid text created_at subject".split())
@@ -17,36 +16,14 @@ _KNOWN: Final = frozenset("id conversation_id author_id guid text created_at sub
 
 def read_conversations(batch: Batch) -> Iterator[Item]:
     """Yield conversations and messages of every account of the batch."""
-    talks, seen = batch.schema["conversations"], batch.schema["conversation_visibilities"]
-    people, messages = batch.schema["people"], batch.schema["messages"]
-    mine = seen.alias("mine")
     partners: dict[tuple[int, int], list[Json]] = defaultdict(list)
-    query = (
-        select(
-            mine.c.person_id.label("me"),
-            seen.c.conversation_id,
-            seen.c.person_id,
-            people.c.diaspora_handle,
-        )
-        .join(seen, seen.c.conversation_id == mine.c.conversation_id)
-        .outerjoin(people, people.c.id == seen.c.person_id)
-        .where(mine.c.person_id.in_(batch.persons))
-        .order_by(seen.c.id)
-    )
-    for row in batch.rows(query):
+    for row in batch.ask(conversations.partners(batch.schema, batch.scope)):
         ties = batch.ties[batch.by_person[row["me"]].key]
         partners[row["me"], row["conversation_id"]].append(text(row["diaspora_handle"]))
         ties.people.add(row["person_id"])
         if row["person_id"] != row["me"]:
             ties.reasons["conversation"].add(row["person_id"])
-    query = (
-        select(talks, mine.c.person_id.label("me"), mine.c.unread, people.c.diaspora_handle)
-        .join(mine, mine.c.conversation_id == talks.c.id)
-        .outerjoin(people, people.c.id == talks.c.author_id)
-        .where(mine.c.person_id.in_(batch.persons))
-        .order_by(mine.c.person_id, talks.c.id)
-    )
-    for row in batch.rows(query):
+    for row in batch.ask(conversations.conversations(batch.schema, batch.scope)):
         account = batch.by_person[row["me"]]
         batch.ties[account.key].people.add(row["author_id"])
         body: Body = {
@@ -66,20 +43,7 @@ def read_conversations(batch: Batch) -> Iterator[Item]:
             },
         }
         yield batch.record(account, "conversation", row["guid"], row["id"], body)
-    query = (
-        select(
-            messages,
-            mine.c.person_id.label("me"),
-            people.c.diaspora_handle,
-            talks.c.guid.label("conversation_guid"),
-        )
-        .join(mine, mine.c.conversation_id == messages.c.conversation_id)
-        .outerjoin(talks, talks.c.id == messages.c.conversation_id)
-        .outerjoin(people, people.c.id == messages.c.author_id)
-        .where(mine.c.person_id.in_(batch.persons))
-        .order_by(mine.c.person_id, messages.c.id)
-    )
-    for row in batch.rows(query):
+    for row in batch.ask(conversations.messages(batch.schema, batch.scope)):
         account = batch.by_person[row["me"]]
         batch.ties[account.key].people.add(row["author_id"])
         body = {

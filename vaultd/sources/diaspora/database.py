@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from vaultd.errors import DatabaseError
+from vaultd.sources.diaspora.hashing import register
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -89,6 +90,7 @@ def _sqlite(url: str) -> Engine:
         )
         connection.text_factory = lambda data: data.decode("utf-8", "replace")
         connection.isolation_level = None
+        register(connection)
         return connection
 
     # One thread may need two connections at once: a table streams while a key is looked up.

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from sqlalchemy import select
-
 from vaultd.records import Body, Json
 from vaultd.sources.diaspora.batch import Batch, Item
+from vaultd.sources.diaspora.questions import account, graph
 from vaultd.sources.diaspora.values import exact, flag, json_safe, number, text
 
 
@@ -23,12 +22,8 @@ def read_graph(batch: Batch) -> Iterator[Item]:
 
 
 def _aspects(batch: Batch) -> Iterator[Item]:
-    table = batch.schema["aspects"]
     known = frozenset(("id", "user_id", "name", "order_id", "post_default", "created_at"))
-    query = (
-        select(table).where(table.c.user_id.in_(batch.users)).order_by(table.c.user_id, table.c.id)
-    )
-    for row in batch.rows(query):
+    for row in batch.ask(graph.aspects(batch.schema, batch.scope)):
         body: Body = {
             "name": text(row["name"]),
             "order_id": number(row["order_id"]),
@@ -40,26 +35,12 @@ def _aspects(batch: Batch) -> Iterator[Item]:
 
 
 def _contacts(batch: Batch) -> Iterator[Item]:
-    contacts, people = batch.schema["contacts"], batch.schema["people"]
-    members, aspects = batch.schema["aspect_memberships"], batch.schema["aspects"]
-    memberships: dict[int, list[Json]] = defaultdict(list)
-    query = (
-        select(members.c.contact_id, members.c.aspect_id)
-        .join(aspects, aspects.c.id == members.c.aspect_id)
-        .where(aspects.c.user_id.in_(batch.users))
-        .order_by(members.c.contact_id, members.c.aspect_id)
-    )
-    for row in batch.rows(query):
-        memberships[row["contact_id"]].append(str(row["aspect_id"]))
+    memberships: dict[tuple[int, int], list[Json]] = defaultdict(list)
+    for row in batch.ask(graph.memberships(batch.schema, batch.scope)):
+        memberships[row["user_id"], row["contact_id"]].append(str(row["aspect_id"]))
     known = frozenset(("id", "user_id", "person_id", "sharing", "receiving", "created_at"))
-    query = (
-        select(contacts, people.c.diaspora_handle, people.c.guid)
-        .outerjoin(people, people.c.id == contacts.c.person_id)
-        .where(contacts.c.user_id.in_(batch.users))
-        .order_by(contacts.c.user_id, contacts.c.id)
-    )
-    for row in batch.rows(query):
-        account = batch.by_user[row["user_id"]]
+    for row in batch.ask(graph.contacts(batch.schema, batch.scope)):
+        owner = batch.by_user[row["user_id"]]
         sharing, receiving = flag(row["sharing"]), flag(row["receiving"])
         handle = None if row["diaspora_handle"] is None else text(row["diaspora_handle"])
         body: Body = {
@@ -69,20 +50,15 @@ def _contacts(batch: Batch) -> Iterator[Item]:
             "receiving": receiving,
             "following": sharing,
             "followed": receiving,
-            "aspects": memberships.get(row["id"], []),
+            "aspects": memberships.get((row["user_id"], row["id"]), []),
             "created_at": exact(row["created_at"]),
             "row": batch.extra("contacts", row, known),
         }
-        batch.ties[account.key].people.add(row["person_id"])
-        batch.ties[account.key].reasons["contact"].add(row["person_id"])
-        yield batch.record(account, "contact", handle, row["id"], body)
+        batch.ties[owner.key].people.add(row["person_id"])
+        batch.ties[owner.key].reasons["contact"].add(row["person_id"])
+        yield batch.record(owner, "contact", handle, row["id"], body)
     # Local users who know the account: what they would lose, and what `sharing` cannot tell.
-    followers = (
-        select(contacts.c.person_id, contacts.c.sharing, contacts.c.receiving, people.c.id)
-        .join(people, people.c.owner_id == contacts.c.user_id)
-        .where(contacts.c.person_id.in_(batch.persons))
-    )
-    for row in batch.rows(followers):
+    for row in batch.rows(graph.followers(batch.schema, batch.scope)):
         ties = batch.ties[batch.by_person[row["person_id"]].key]
         ties.people.add(row["id"])
         ties.knows_me[row["id"]] = {
@@ -92,31 +68,17 @@ def _contacts(batch: Batch) -> Iterator[Item]:
 
 
 def _blocks(batch: Batch) -> Iterator[Item]:
-    table, people = batch.schema["blocks"], batch.schema["people"]
-    query = (
-        select(table, people.c.diaspora_handle, people.c.guid)
-        .outerjoin(people, people.c.id == table.c.person_id)
-        .where(table.c.user_id.in_(batch.users))
-        .order_by(table.c.user_id, table.c.id)
-    )
-    for row in batch.rows(query):
-        account = batch.by_user[row["user_id"]]
+    for row in batch.ask(graph.blocks(batch.schema, batch.scope)):
+        owner = batch.by_user[row["user_id"]]
         if row["person_id"] is not None:
-            batch.ties[account.key].people.add(row["person_id"])
+            batch.ties[owner.key].people.add(row["person_id"])
         handle = None if row["diaspora_handle"] is None else text(row["diaspora_handle"])
         body: Body = {"account_id": handle, "guid": json_safe(row["guid"])}
-        yield batch.record(account, "block", handle, row["id"], body)
+        yield batch.record(owner, "block", handle, row["id"], body)
 
 
 def _followed_tags(batch: Batch) -> Iterator[Item]:
-    table, tags = batch.schema["tag_followings"], batch.schema["tags"]
-    query = (
-        select(table, tags.c.name)
-        .outerjoin(tags, tags.c.id == table.c.tag_id)
-        .where(table.c.user_id.in_(batch.users))
-        .order_by(table.c.user_id, table.c.id)
-    )
-    for row in batch.rows(query):
+    for row in batch.ask(graph.followed_tags(batch.schema, batch.scope)):
         body: Body = {"name": text(row["name"]), "created_at": exact(row["created_at"])}
         yield batch.record(
             batch.by_user[row["user_id"]], "followed_tag", text(row["name"]), row["id"], body
@@ -124,24 +86,14 @@ def _followed_tags(batch: Batch) -> Iterator[Item]:
 
 
 def _preferences(batch: Batch) -> Iterator[Item]:
-    table = batch.schema.get("user_preferences")
-    if table is None:
-        return
-    query = (
-        select(table).where(table.c.user_id.in_(batch.users)).order_by(table.c.user_id, table.c.id)
-    )
-    for row in batch.rows(query):
+    for row in batch.ask(account.of_user(batch.schema, batch.scope, "user_preferences")):
         kind = text(row["email_type"])
         body: Body = {"email_type": kind}
         yield batch.record(batch.by_user[row["user_id"]], "preference", kind, row["id"], body)
 
 
 def _roles(batch: Batch) -> Iterator[Item]:
-    table = batch.schema.get("roles")
-    if table is None:
-        return
-    query = select(table).where(table.c.person_id.in_(batch.persons)).order_by(table.c.id)
-    for row in batch.rows(query):
+    for row in batch.ask(account.of_person(batch.schema, batch.scope, "roles", "person_id")):
         name = text(row["name"])
         body: Body = {"name": name, "created_at": exact(row["created_at"])}
         yield batch.record(batch.by_person[row["person_id"]], "role", name, row["id"], body)

@@ -23,7 +23,7 @@ def read_inbox(batch: Batch) -> None:
                 shared.c.created_at,
             )
             .join(shared, shared.c.id == table.c.shareable_id)
-            .where(table.c.shareable_type == kind, table.c.user_id.in_(batch.users))
+            .where(table.c.shareable_type == kind, batch.scope.users(table.c.user_id))
             .order_by(table.c.user_id, table.c.id)
         )  # fmt: skip
         for row in batch.rows(query):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any, Final
-
-from sqlalchemy import Select, select
+from typing import Final
 
 from vaultd.records import Body, Json
+from vaultd.sources.base import SourceAccount
 from vaultd.sources.diaspora.batch import Batch, Item, Row
+from vaultd.sources.diaspora.questions import posts
 from vaultd.sources.diaspora.values import exact, flag, json_safe, number, seconds, text
 
 _KNOWN_POST: Final = frozenset(
@@ -23,23 +23,12 @@ _KNOWN_PHOTO: Final = frozenset(
 
 def read_posts(batch: Batch) -> Iterator[Item]:
     """Yield posts and photos of every account of the batch, in author order."""
-    posts, people = batch.schema["posts"], batch.schema["people"]
     details = _Details(batch)
-    root, owner = posts.alias("root"), people.alias("root_author")
-    query = (
-        select(posts, owner.c.diaspora_handle.label("root_handle"), owner.c.id.label("root_person"))
-        .outerjoin(root, root.c.guid == posts.c.root_guid)
-        .outerjoin(owner, owner.c.id == root.c.author_id)
-        .where(posts.c.author_id.in_(batch.persons))
-        .order_by(posts.c.author_id, posts.c.id)
-    )
-    for row in batch.rows(query):
+    for row in batch.ask(posts.posts(batch.schema, batch.scope)):
         account = batch.by_person[row["author_id"]]
         if row["root_person"] is not None:
             batch.ties[account.key].people.add(row["root_person"])
-        yield batch.record(
-            account, "post", row["guid"], row["id"], details.post(account.handle, row)
-        )
+        yield batch.record(account, "post", row["guid"], row["id"], details.post(account, row))
     yield from _photos(batch, details)
 
 
@@ -61,8 +50,6 @@ class _Details:
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
-        posts = batch.schema["posts"]
-        self._own = posts.c.author_id.in_(batch.persons)
         self.locations = self._locations()
         self.polls = self._polls()
         self.tags = self._tags()
@@ -71,35 +58,19 @@ class _Details:
         self._recipients()
         self._mentions()
 
-    def _of_posts(self, table: Any, column: Any, *more: Any) -> Select[Any]:
-        posts = self._batch.schema["posts"]
-        return select(table, *more).join(posts, posts.c.id == column).where(self._own)
-
     def _locations(self) -> dict[int, Body]:
-        table = self._batch.schema.get("locations")
-        if table is None:
-            return {}
-        query = self._of_posts(table, table.c.status_message_id)
         return {
             row["status_message_id"]: {
                 "entity_type": "location",
                 "entity_data": {name: text(row[name]) for name in ("address", "lat", "lng")},
             }
-            for row in self._batch.rows(query)
+            for row in self._batch.ask(posts.locations(self._batch.schema, self._batch.scope))
         }
 
     def _polls(self) -> dict[int, Body]:
-        polls, answers = self._batch.schema["polls"], self._batch.schema["poll_answers"]
-        posts = self._batch.schema["posts"]
+        schema, scope = self._batch.schema, self._batch.scope
         choices: dict[int, list[Json]] = defaultdict(list)
-        query = (
-            select(answers)
-            .join(polls, polls.c.id == answers.c.poll_id)
-            .join(posts, posts.c.id == polls.c.status_message_id)
-            .where(self._own)
-            .order_by(answers.c.poll_id, answers.c.id)
-        )
-        for row in self._batch.rows(query):
+        for row in self._batch.ask(posts.poll_answers(schema, scope)):
             choices[row["poll_id"]].append(
                 {
                     "entity_type": "poll_answer",
@@ -115,99 +86,53 @@ class _Details:
                     "poll_answers": choices.get(row["id"], []),
                 },
             }
-            for row in self._batch.rows(self._of_posts(polls, polls.c.status_message_id))
+            for row in self._batch.ask(posts.polls(schema, scope))
         }
 
     def _tags(self) -> dict[int, list[Json]]:
-        posts, tags = self._batch.schema["posts"], self._batch.schema["tags"]
-        taggings = self._batch.schema["taggings"]
-        query = (
-            select(taggings.c.taggable_id, tags.c.name)
-            .join(posts, posts.c.id == taggings.c.taggable_id)
-            .join(tags, tags.c.id == taggings.c.tag_id)
-            .where(taggings.c.taggable_type == "Post", self._own)
-            .order_by(taggings.c.id)
-        )
         found: dict[int, list[Json]] = defaultdict(list)
-        for row in self._batch.rows(query):
+        for row in self._batch.ask(posts.post_tags(self._batch.schema, self._batch.scope)):
             found[row["taggable_id"]].append(text(row["name"]))
         return found
 
     def _references(self) -> dict[int, list[Json]]:
-        table, posts = self._batch.schema.get("references"), self._batch.schema["posts"]
         found: dict[int, list[Json]] = defaultdict(list)
-        if table is None:
-            return found
-        target = posts.alias("target")
-        query = (
-            select(table.c.source_id, table.c.target_type, target.c.guid)
-            .join(posts, posts.c.id == table.c.source_id)
-            .join(target, target.c.id == table.c.target_id)
-            .where(table.c.source_type == "Post", self._own)
-            .order_by(table.c.id)
-        )
-        for row in self._batch.rows(query):
+        for row in self._batch.ask(posts.references(self._batch.schema, self._batch.scope)):
             found[row["source_id"]].append(
                 {"type": text(row["target_type"]), "guid": text(row["guid"])}
             )
         return found
 
-    def _aspects(self, kind: str) -> dict[int, list[Json]]:
-        table, aspects = self._batch.schema["aspect_visibilities"], self._batch.schema["aspects"]
-        query = (
-            select(table.c.shareable_id, table.c.aspect_id)
-            .join(aspects, aspects.c.id == table.c.aspect_id)
-            .where(aspects.c.user_id.in_(self._batch.users), table.c.shareable_type == kind)
-            .order_by(table.c.shareable_id, table.c.aspect_id)
-        )
-        found: dict[int, list[Json]] = defaultdict(list)
-        for row in self._batch.rows(query):
-            found[row["shareable_id"]].append(str(row["aspect_id"]))
+    def _aspects(self, kind: str) -> dict[tuple[int, int], list[Json]]:
+        found: dict[tuple[int, int], list[Json]] = defaultdict(list)
+        for row in self._batch.ask(posts.shown_to(self._batch.schema, self._batch.scope, kind)):
+            found[row["user_id"], row["shareable_id"]].append(str(row["aspect_id"]))
         return found
 
     def _recipients(self) -> None:
         batch = self._batch
-        table, posts = batch.schema["share_visibilities"], batch.schema["posts"]
-        people = batch.schema["people"]
-        query = (
-            select(posts.c.author_id, posts.c.guid, people.c.id)
-            .join(posts, posts.c.id == table.c.shareable_id)
-            .join(people, people.c.owner_id == table.c.user_id)
-            .where(table.c.shareable_type == "Post", self._own)
-            .order_by(posts.c.id, people.c.id)
-        )
-        for row in batch.rows(query):
+        for row in batch.ask(posts.recipients(batch.schema, batch.scope)):
             ties = batch.ties[batch.by_person[row["author_id"]].key]
             ties.tie(row["id"], "recipient_of", text(row["guid"]))
             ties.reasons["recipient"].add(row["id"])
 
     def _mentions(self) -> None:
-        batch, mentions = self._batch, self._batch.schema["mentions"]
-        for kind, name in (("Post", "posts"), ("Comment", "comments")):
-            table = batch.schema[name]
-            query = (
-                select(table.c.author_id, table.c.guid, mentions.c.person_id)
-                .join(mentions, mentions.c.mentions_container_id == table.c.id)
-                .where(
-                    mentions.c.mentions_container_type == kind,
-                    table.c.author_id.in_(batch.persons),
-                )
-                .order_by(mentions.c.id)
-            )
-            for row in batch.rows(query):
+        batch = self._batch
+        for kind in ("Post", "Comment"):
+            for row in batch.ask(posts.mentions(batch.schema, batch.scope, kind)):
                 ties = batch.ties[batch.by_person[row["author_id"]].key]
                 ties.tie(
                     row["person_id"], "mentioned_in", {"type": kind, "guid": text(row["guid"])}
                 )
                 ties.reasons["mention"].add(row["person_id"])
 
-    def post(self, handle: str, row: Row) -> Body:
+    def post(self, account: SourceAccount, row: Row) -> Body:
         """Return the body of one post."""
         if row["type"] == "Reshare":
-            body = _reshare(handle, row)
+            body = _reshare(account.handle, row)
         else:
             data: dict[str, Json] = {
-                "author": handle,
+                "author": account.handle,
                 "guid": text(row["guid"]),
                 "created_at": seconds(row["created_at"]),
                 "public": flag(row["public"]),
@@ -220,7 +145,7 @@ class _Details:
             if row["id"] in self.polls:
                 data["poll"] = self.polls[row["id"]]
             body = {"entity_type": "status_message", "entity_data": data}
-        body["aspects"] = self.aspects["Post"].get(row["id"], [])
+        body["aspects"] = self.aspects["Post"].get((account.key, row["id"]), [])
         body["tags"] = self.tags.get(row["id"], [])
         body["references"] = self.references.get(row["id"], [])
         body["row"] = self._batch.extra("posts", row, _KNOWN_POST | {"created_at"}) | {
@@ -230,13 +155,7 @@ class _Details:
 
 
 def _photos(batch: Batch, details: _Details) -> Iterator[Item]:
-    photos = batch.schema["photos"]
-    query = (
-        select(photos)
-        .where(photos.c.author_id.in_(batch.persons))
-        .order_by(photos.c.author_id, photos.c.id)
-    )
-    for row in batch.rows(query):
+    for row in batch.ask(posts.photos(batch.schema, batch.scope)):
         account = batch.by_person[row["author_id"]]
         name = text(row["remote_photo_name"])
         data: dict[str, Json] = {
@@ -257,7 +176,7 @@ def _photos(batch: Batch, details: _Details) -> Iterator[Item]:
             "entity_type": "photo",
             "entity_data": data,
             "pending": flag(row["pending"]),
-            "aspects": details.aspects["Photo"].get(row["id"], []),
+            "aspects": details.aspects["Photo"].get((account.key, row["id"]), []),
             "row": batch.extra("photos", row, _KNOWN_PHOTO | {"created_at"})
             | {"created_at": exact(row["created_at"])},
         }

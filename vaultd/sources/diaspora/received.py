@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import rsa
-from sqlalchemy import Select, Table, and_, literal, or_, select
 
 from vaultd.records import Body
 from vaultd.sources.base import SourceAccount
@@ -14,20 +12,12 @@ from vaultd.sources.diaspora.activity import (
     KNOWN_COMMENT,
     KNOWN_LIKE,
     KNOWN_VOTE,
-    comments_with_parents,
-    likes_with_parents,
     refer,
-    votes_with_parents,
 )
 from vaultd.sources.diaspora.batch import Batch, Item, Row
+from vaultd.sources.diaspora.questions import received
 from vaultd.sources.diaspora.relayables import comment, like, load_key, vote, with_signature
 from vaultd.sources.diaspora.values import exact, seconds, text
-
-_SIGNED: Final = {
-    "comments": ("comment_signatures", "comment_id"),
-    "likes": ("like_signatures", "like_id"),
-    "poll_participations": ("poll_participation_signatures", "poll_participation_id"),
-}
 
 
 class LocalKeys:
@@ -54,38 +44,6 @@ def read_received(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
     _subscribers(batch)
 
 
-def _signature_columns(batch: Batch, table: str, author: Any) -> tuple[list[Any], list[Any]]:
-    """Return the extra columns and outer joins `(table, condition)` of stored signatures."""
-    columns: list[Any] = [
-        author.c.diaspora_handle.label("author_handle"),
-        author.c.owner_id.label("author_owner"),
-    ]
-    name, key = _SIGNED[table]
-    stored, orders = batch.schema.get(name), batch.schema.get("signature_orders")
-    if stored is None or orders is None:
-        empty = [
-            literal(None).label(n)
-            for n in ("author_signature", "signature_order", "additional_data")
-        ]
-        return [*columns, *empty], []
-    columns += [
-        stored.c.author_signature,
-        orders.c.order.label("signature_order"),
-        stored.c.additional_data,
-    ]
-    own: Table = batch.schema[table]
-    return columns, [
-        (stored, stored.c[key] == own.c.id),
-        (orders, orders.c.id == stored.c.signature_order_id),
-    ]
-
-
-def _joined(query: Select[Any], joins: list[Any]) -> Select[Any]:
-    for table, condition in joins:
-        query = query.outerjoin(table, condition)
-    return query
-
-
 def _finish(
     batch: Batch, account: SourceAccount, kind: str, table: str, row: Row, body: Body,
     known: frozenset[str], reason: str, keys: LocalKeys,
@@ -103,63 +61,32 @@ def _finish(
 
 
 def _comments(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
-    author = batch.schema["people"].alias("author")
-    columns, joins = _signature_columns(batch, "comments", author)
-    comments = batch.schema["comments"]
-    query, post, _ = comments_with_parents(batch, *columns)
-    query = _joined(query.outerjoin(author, author.c.id == comments.c.author_id), joins)
-    query = query.where(
-        post.c.author_id.in_(batch.persons), comments.c.author_id != post.c.author_id
-    ).order_by(post.c.author_id, comments.c.id)
-    for row in batch.rows(query):
+    for row in batch.ask(received.comments(batch.schema, batch.scope)):
         account = batch.by_person[row["parent_person"]]
-        body = comment(row, text(row["author_handle"]))
+        body = comment(row, text(row["author_handle"]), account.handle)
         yield _finish(
-            batch,
-            account,
-            "received_comment",
-            "comments",
-            row,
-            body,
-            KNOWN_COMMENT,
-            "comment",
+            batch, account, "received_comment", "comments", row, body, KNOWN_COMMENT, "comment",
             keys,
-        )
+        )  # fmt: skip
 
 
 def _likes(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
-    author = batch.schema["people"].alias("author")
-    columns, joins = _signature_columns(batch, "likes", author)
-    likes = batch.schema["likes"]
-    for on_comment in (False, True):
-        query, post, remark = likes_with_parents(batch, *columns)
-        target = remark if on_comment else post
-        query = _joined(query.outerjoin(author, author.c.id == likes.c.author_id), joins)
-        query = query.where(
-            target.c.author_id.in_(batch.persons),
-            or_(likes.c.author_id.is_(None), likes.c.author_id != target.c.author_id),
-        ).order_by(target.c.author_id, likes.c.id)
-        for row in batch.rows(query):
-            owner = row["comment_person" if on_comment else "post_person"]
-            body = like(row, text(row["author_handle"]))
+    for asked, column in (
+        (received.likes(batch.schema, batch.scope), "post_person"),
+        (received.likes_of_comments(batch.schema, batch.scope), "comment_person"),
+    ):
+        for row in batch.ask(asked):
+            account = batch.by_person[row[column]]
+            body = like(row, text(row["author_handle"]), account.handle)
             yield _finish(
-                batch, batch.by_person[owner], "received_like", "likes", row, body, KNOWN_LIKE,
-                "like", keys,
-            )  # fmt: skip
+                batch, account, "received_like", "likes", row, body, KNOWN_LIKE, "like", keys
+            )
 
 
 def _votes(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
-    author = batch.schema["people"].alias("author")
-    columns, joins = _signature_columns(batch, "poll_participations", author)
-    votes = batch.schema["poll_participations"]
-    query, post = votes_with_parents(batch, *columns)
-    query = _joined(query.outerjoin(author, author.c.id == votes.c.author_id), joins)
-    query = query.where(
-        post.c.author_id.in_(batch.persons), votes.c.author_id != post.c.author_id
-    ).order_by(post.c.author_id, votes.c.id)
-    for row in batch.rows(query):
+    for row in batch.ask(received.votes(batch.schema, batch.scope)):
         account = batch.by_person[row["post_person"]]
-        body = vote(row, text(row["author_handle"]))
+        body = vote(row, text(row["author_handle"]), account.handle)
         yield _finish(
             batch, account, "received_poll_vote", "poll_participations", row, body, KNOWN_VOTE,
             "poll_vote", keys,
@@ -167,24 +94,7 @@ def _votes(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
 
 
 def _reshares(batch: Batch) -> Iterator[Item]:
-    posts, people = batch.schema["posts"], batch.schema["people"]
-    root = posts.alias("root")
-    query = (
-        select(
-            posts.c.id,
-            posts.c.guid,
-            posts.c.author_id,
-            posts.c.created_at,
-            posts.c.root_guid,
-            people.c.diaspora_handle,
-            root.c.author_id.label("root_person"),
-        )
-        .join(root, root.c.guid == posts.c.root_guid)
-        .outerjoin(people, people.c.id == posts.c.author_id)
-        .where(root.c.author_id.in_(batch.persons), posts.c.type == "Reshare")
-        .order_by(root.c.author_id, posts.c.id)
-    )
-    for row in batch.rows(query):
+    for row in batch.ask(received.reshares(batch.schema, batch.scope)):
         account = batch.by_person[row["root_person"]]
         batch.ties[account.key].people.add(row["author_id"])
         batch.ties[account.key].reasons["reshare"].add(row["author_id"])
@@ -203,14 +113,7 @@ def _reshares(batch: Batch) -> Iterator[Item]:
 
 
 def _subscribers(batch: Batch) -> None:
-    table, posts = batch.schema["participations"], batch.schema["posts"]
-    query = (
-        select(posts.c.author_id, posts.c.guid, table.c.author_id.label("subscriber"))
-        .join(posts, and_(posts.c.id == table.c.target_id, table.c.target_type == "Post"))
-        .where(posts.c.author_id.in_(batch.persons), table.c.author_id != posts.c.author_id)
-        .order_by(posts.c.id, table.c.id)
-    )
-    for row in batch.rows(query):
+    for row in batch.ask(received.subscribers(batch.schema, batch.scope)):
         ties = batch.ties[batch.by_person[row["author_id"]].key]
         ties.tie(row["subscriber"], "subscribed_to", text(row["guid"]))
         ties.reasons["participation"].add(row["subscriber"])

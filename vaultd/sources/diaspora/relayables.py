@@ -41,8 +41,8 @@ def entity(kind: str, data: dict[str, Json], row: Row, *, time_in_body: bool) ->
     return body
 
 
-def comment(row: Row, author: str) -> Body:
-    """Return a comment; `row` has parent_guid and parent_handle."""
+def comment(row: Row, author: str, parent_author: str | None) -> Body:
+    """Return a comment; `row` has parent_guid."""
     parent = _given(row["parent_guid"])
     body = entity(
         "comment",
@@ -59,12 +59,12 @@ def comment(row: Row, author: str) -> Body:
     body["parent"] = {
         "type": text(row["commentable_type"]),
         "guid": parent,
-        "author": _given(row["parent_handle"]),
+        "author": parent_author,
     }
     return body
 
 
-def like(row: Row, author: str) -> Body:
+def like(row: Row, author: str, parent_author: str | None) -> Body:
     """Return a like; `row` has the parents on posts and on comments."""
     on_comment = text(row["target_type"]) == "Comment"
     parent = _given(row["comment_guid" if on_comment else "post_guid"])
@@ -83,7 +83,7 @@ def like(row: Row, author: str) -> Body:
     where: Body = {
         "type": text(row["target_type"]),
         "guid": parent,
-        "author": _given(row["comment_handle" if on_comment else "post_handle"]),
+        "author": parent_author,
     }
     if on_comment:
         where["post_guid"] = _given(row["of_post_guid"])
@@ -92,7 +92,7 @@ def like(row: Row, author: str) -> Body:
     return body
 
 
-def vote(row: Row, author: str) -> Body:
+def vote(row: Row, author: str, parent_author: str | None) -> Body:
     """Return a poll vote; `row` has the poll, its answer and its post."""
     body = entity(
         "poll_participation",
@@ -108,7 +108,7 @@ def vote(row: Row, author: str) -> Body:
     body["parent"] = {
         "type": "Poll",
         "guid": _given(row["poll_guid"]),
-        "author": _given(row["post_handle"]),
+        "author": parent_author,
         "post_guid": _given(row["post_guid"]),
     }
     return body

@@ -15,7 +15,9 @@ from vaultd.sources.diaspora.activity import read_activity
 from vaultd.sources.diaspora.batch import CHUNK, Batch, Row
 from vaultd.sources.diaspora.conversations import read_conversations
 from vaultd.sources.diaspora.database import open_engine, snapshot
+from vaultd.sources.diaspora.fingerprints import Fingerprints
 from vaultd.sources.diaspora.graph import read_graph
+from vaultd.sources.diaspora.moment import moment
 from vaultd.sources.diaspora.people import read_inbox, read_people
 from vaultd.sources.diaspora.posts import read_posts
 from vaultd.sources.diaspora.received import LocalKeys, read_received
@@ -34,6 +36,7 @@ class DiasporaSource:
         self._pod_url = pod_url
         self._images = uploads / "images"
         self._schema: Schema | None = None
+        self._fingerprints: Fingerprints | None = None
 
     @property
     def engine(self) -> Engine:
@@ -105,6 +108,19 @@ class DiasporaSource:
             yield from read_conversations(batch)
             read_inbox(batch)
             yield from read_people(batch)
+
+    def fingerprints(self, accounts: Sequence[SourceAccount]) -> dict[int, bytes]:
+        """Return 16 bytes per account key; see Source.fingerprints. Raises DatabaseError."""
+        with snapshot(self._engine) as connection:
+            schema = self._schema_of(connection)
+            if self._fingerprints is None or self._fingerprints.schema is not schema:
+                self._fingerprints = Fingerprints(schema, connection, self._pod_url)
+            return self._fingerprints.of(connection, accounts)
+
+    def moment(self) -> bytes | None:
+        """Return what no write leaves as it was; see Source.moment. Raises DatabaseError."""
+        with snapshot(self._engine) as connection:
+            return moment(connection)
 
     def _private_key(self, user: int) -> str | None:
         # Signatures are made while a table streams, so the key comes over a connection of its own.

@@ -8,7 +8,13 @@ import traceback
 import click
 
 from vaultd import __version__
-from vaultd.cli import pod_commands, restore_commands, setup_commands, story_command
+from vaultd.cli import (
+    pod_commands,
+    restore_commands,
+    setup_commands,
+    story_command,
+    upkeep_commands,
+)
 from vaultd.errors import VaultdError
 
 EXIT_CODES = """\b
@@ -23,7 +29,7 @@ def cli() -> None:
     """Encrypted off-site backup and restore for diaspora* pods."""
 
 
-for module in (setup_commands, pod_commands, restore_commands, story_command):
+for module in (setup_commands, pod_commands, upkeep_commands, restore_commands, story_command):
     for command in module.COMMANDS:
         cli.add_command(command)
 

@@ -14,10 +14,12 @@ from vaultd.backup.run import run_backup
 from vaultd.backup.setup import open_source, open_targets
 from vaultd.backup.status import account_statuses
 from vaultd.cli.output import emit_json, line, plural, remark, size
+from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
 from vaultd.cli.workplace import CONFIG, load_config
 from vaultd.daemon.service import serve
 from vaultd.errors import AccountsFailed, UsageError
 from vaultd.keys import PodKey, Recipient
+from vaultd.selection import select
 from vaultd.state.lock import StateLock
 from vaultd.state.store import State
 
@@ -82,11 +84,27 @@ def enroll(
 
 @click.command()
 @click.argument("users", nargs=-1, metavar="[USER ...]")
+@ONLY
+@SINCE
+@UNTIL
 @CONFIG
 @AS_JSON
-def backup(users: tuple[str, ...], config_path: Path | None, as_json: bool) -> int:
-    """One run for these accounts, or for all that are enrolled."""
+def backup(
+    users: tuple[str, ...],
+    only: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    config_path: Path | None,
+    as_json: bool,
+) -> int:
+    """One run for these accounts, or for all that are enrolled.
+
+    With --only, --since or --until it writes partial archives beside the whole ones.
+    """
     config = load_config(config_path)
+    selection = select(only, since, until)
+    if selection.part and not users:
+        raise UsageError("A partial archive is made of named accounts.", hint="Name the users.")
     state_path = Path(config.state.path)
     with StateLock(state_path):
         report = run_backup(
@@ -97,6 +115,7 @@ def backup(users: tuple[str, ...], config_path: Path | None, as_json: bool) -> i
             PodKey.load(state_path / "pod.key"),
             users or None,
             on_progress=None if as_json or not sys.stderr.isatty() else _progress(),
+            selection=selection,
         )
     if sys.stderr.isatty() and not as_json:
         click.echo("\r\033[K", nl=False, err=True)

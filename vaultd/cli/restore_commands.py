@@ -10,6 +10,7 @@ import click
 from vaultd.backends.place import open_place
 from vaultd.cli.kit_option import read_kit
 from vaultd.cli.output import emit_json, line, plural, remark, size
+from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
 from vaultd.errors import DamageError, UsageError, WrongKeyError
 from vaultd.keys import Kit, Secrets, fingerprint, parse_pod_key
 from vaultd.restore.diaspora_archive import write_diaspora
@@ -17,6 +18,7 @@ from vaultd.restore.escrow import secrets_for
 from vaultd.restore.records_out import write_records
 from vaultd.restore.snapshot import Snapshot, Vault, open_with_kit
 from vaultd.restore.verify import verify_place, verify_records
+from vaultd.selection import select
 from vaultd.vault.place import Place
 
 KIT = click.option(
@@ -76,8 +78,10 @@ def archives(
             "size": point.entry.size,
             "name": point.entry.name,
             "chain": ",".join(bad.get(point.entry.name, [])) or "ok",
+            "selection": point.manifest.selection,
         }
         for point in vault.points
+        if point.complete
     ]
     if as_json:
         emit_json(
@@ -90,6 +94,8 @@ def archives(
         )
     else:
         for point in vault.points:
+            if not point.complete:
+                continue
             counts = point.manifest.counts
             changed = sum(sum(c) for c in point.manifest.changes.values())
             main = ", ".join(
@@ -101,7 +107,7 @@ def archives(
             line(
                 "●",
                 f"{point.entry.sequence:>5}  {point.manifest.time}  {size(point.entry.size):>10}  "
-                f"{plural(changed, 'change'):>15}  {state:<6}  {main}",
+                f"{plural(changed, 'change'):>15}  {state:<6}  {point.manifest.selection or main}",
                 ok=state == "ok",
             )
         for problem in vault.problems:
@@ -167,6 +173,10 @@ def verify(
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--format", "form", required=True, type=click.Choice(["diaspora", "html", "records"]))
 @click.option("--at", "when", metavar="TIME|SEQUENCE", help="An earlier point in time.")
+@ONLY
+@SINCE
+@UNTIL
+@click.option("--post", metavar="GUID", help="Only this post and what is on it.")
 @ACCOUNT
 @POD_KEY
 @CONFIG
@@ -177,6 +187,10 @@ def restore(
     out: Path,
     form: str,
     when: str | None,
+    only: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    post: str | None,
     account: str | None,
     pod_key: tuple[str, ...],
     config_path: Path | None,
@@ -184,7 +198,8 @@ def restore(
 ) -> int:
     """Get an account back from kit and place, as a diaspora archive, as pages, or as records."""
     vault = _open(open_place(place_url), read_kit(kit_source), account, pod_key)
-    snapshot = Snapshot(vault, vault.at(when))
+    selection = select(only, since, until, post or "")
+    snapshot = Snapshot(vault, vault.at(when), selection)
     try:
         out.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -193,7 +208,7 @@ def restore(
     missing = [
         f"{counts[kind]} of {expected} {kind} records were restored."
         for kind, expected in snapshot.manifest.counts.items()
-        if counts[kind] != expected
+        if counts[kind] != expected and not selection.part
     ]
     # A vault's own troubles matter to this restore only where they lie on its path.
     damage = [*snapshot.damage, *missing]
@@ -207,6 +222,7 @@ def restore(
                 "at": snapshot.manifest.time,
                 "sequence": snapshot.sequence,
                 "format": form,
+                "selection": selection.sentence or snapshot.manifest.selection,
                 "out": str(out),
                 "counts": dict(counts),
                 "damage": damage,

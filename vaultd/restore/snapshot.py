@@ -23,6 +23,7 @@ from vaultd.errors import (
 )
 from vaultd.keys import Secrets, fingerprint
 from vaultd.records import Body, StoredRecord
+from vaultd.selection import EVERYTHING, Selection
 from vaultd.vault.blobs import read_blob
 from vaultd.vault.listing import Entry, Problem, VaultListing, describe, open_vault
 from vaultd.vault.manifest import Manifest
@@ -32,10 +33,14 @@ from vaultd.vault.reader import ArchiveReader
 
 @dataclass(slots=True)
 class Point:
-    """One restorable point in time: its archive's place in the listing and its manifest."""
+    """One point in time: its archive's place in the listing and its manifest.
+
+    It is not `complete` once retention let go of an archive that it stood on.
+    """
 
     entry: Entry
     manifest: Manifest
+    complete: bool = True
 
 
 @dataclass(slots=True)
@@ -57,7 +62,8 @@ class Vault:
         if not self.points:
             raise DamageError("No archive of this vault can be opened.", hint=self._first_problem())
         if when is None:
-            return self.points[-1]
+            whole = [point for point in self.points if not point.manifest.selection]
+            return (whole or self.points)[-1]
         if when.isdigit() and len(when) <= 10:
             for point in reversed(self.points):
                 if point.entry.sequence == int(when):
@@ -67,7 +73,8 @@ class Vault:
             )
         moment = _moment(when)
         for point in reversed(self.points):
-            if parse_rfc3339(point.manifest.time) <= moment:
+            usable = point.complete and not point.manifest.selection
+            if usable and parse_rfc3339(point.manifest.time) <= moment:
                 return point
         first = self.points[0].manifest.time
         raise UsageError(f"There is no archive from {when} or before; the oldest is of {first}.")
@@ -109,6 +116,7 @@ def open_with_kit(place: Place, secrets: Secrets, pods: Collection[bytes]) -> Va
                 hint="Use the kit file that names the pod key, or say --pod-key pod1….",
             )
     vault = Vault(place, secrets, listing, trusted, [], list(listing.problems))
+    stored = {entry.name for entry in listing.entries}
     for entry in listing.entries:
         if entry.header is None:
             continue
@@ -119,7 +127,8 @@ def open_with_kit(place: Place, secrets: Secrets, pods: Collection[bytes]) -> Va
         except VaultdError as error:
             vault.problems.append(describe(error, entry.name))
             continue
-        vault.points.append(Point(entry, reader.manifest))
+        there = all(ref.name in stored for ref in reader.manifest.archives)
+        vault.points.append(Point(entry, reader.manifest, there))
     if not vault.points and vault.problems and all(p.code == "wrong-key" for p in vault.problems):
         raise WrongKeyError(vault.problems[0].sentence)
     if not vault.points and any(p.code == "forged" for p in vault.problems):
@@ -130,8 +139,9 @@ def open_with_kit(place: Place, secrets: Secrets, pods: Collection[bytes]) -> Va
 class Snapshot:
     """The account at one point; satisfies `vaultd.restore.point.RestorePoint`."""
 
-    def __init__(self, vault: Vault, point: Point) -> None:
+    def __init__(self, vault: Vault, point: Point, selection: Selection = EVERYTHING) -> None:
         self._vault = vault
+        self._selection = selection
         self.manifest = point.manifest
         self.sequence = point.entry.sequence
         self.damage: list[str] = []
@@ -157,7 +167,10 @@ class Snapshot:
                     continue
                 if not oldest:
                     seen.add(mark)
-                if record.body is not None:
+                if record.body is not None and (
+                    not self._selection.part
+                    or self._selection.takes(record.kind, record.id, record.body)
+                ):
                     yield record
 
     def _archive(self, name: str) -> Iterator[StoredRecord]:

@@ -29,6 +29,7 @@ _SETTINGS: Final = (
     ("from_collapse_limit", "12", 80000),
     ("jit", "off", 110000),
     ("random_page_cost", "1.1", 80000),
+    ("work_mem", "32MB", 80000),
     ("plan_cache_mode", "force_custom_plan", 120000),
 )
 

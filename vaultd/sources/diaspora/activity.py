@@ -26,7 +26,8 @@ def read_activity(batch: Batch) -> Iterator[Item]:
     """Yield what every account of the batch did on its own and others' posts."""
     schema, scope = batch.schema, batch.scope
     yield from _own(batch, "comment", "comments", activity.comments(schema, scope), KNOWN_COMMENT)
-    yield from _own(batch, "like", "likes", activity.likes(schema, scope), KNOWN_LIKE)
+    for asked in (activity.likes(schema, scope), activity.likes_of_comments(schema, scope)):
+        yield from _own(batch, "like", "likes", asked, KNOWN_LIKE)
     yield from _own(
         batch, "poll_vote", "poll_participations", activity.votes(schema, scope), KNOWN_VOTE
     )

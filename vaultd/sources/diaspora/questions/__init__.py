@@ -46,6 +46,7 @@ def counted(schema: Schema, scope: Scope) -> list[Question]:
         *(posts.mentions(schema, scope, kind) for kind in ("Post", "Comment")),
         activity.comments(schema, scope),
         activity.likes(schema, scope),
+        activity.likes_of_comments(schema, scope),
         activity.votes(schema, scope),
         activity.subscriptions(schema, scope),
         received.comments(schema, scope),

@@ -33,11 +33,9 @@ def comments(schema: Schema, scope: Scope) -> Question:
 
 
 def likes(schema: Schema, scope: Scope) -> Question:
-    """Ask for the likes with the posts and comments that they are on."""
+    """Ask for the likes of posts, with the posts' authors."""
     table, people = schema["likes"], schema["people"]
     post, owner = schema["posts"].alias("liked_post"), people.alias("post_author")
-    remark, writer = schema["comments"].alias("liked_comment"), people.alias("comment_author")
-    of_post, of_owner = schema["posts"].alias("of_post"), people.alias("of_post_author")
     return Question(
         name="likes",
         select=select(
@@ -45,6 +43,26 @@ def likes(schema: Schema, scope: Scope) -> Question:
             post.c.guid.label("post_guid"),
             owner.c.diaspora_handle.label("post_handle"),
             owner.c.id.label("post_person"),
+        )
+        .select_from(table)
+        .outerjoin(post, post.c.id == when(table.c.target_type, "Post", table.c.target_id))
+        .outerjoin(owner, owner.c.id == post.c.author_id)
+        .where(scope.persons(table.c.author_id), table.c.target_type != "Comment"),
+        owner=table.c.author_id,
+        by_person=True,
+        order=(table.c.author_id, table.c.id),
+    )
+
+
+def likes_of_comments(schema: Schema, scope: Scope) -> Question:
+    """Ask for the likes of comments, with the comments' authors and posts."""
+    table, people = schema["likes"], schema["people"]
+    remark, writer = schema["comments"].alias("liked_comment"), people.alias("comment_author")
+    of_post, of_owner = schema["posts"].alias("of_post"), people.alias("of_post_author")
+    return Question(
+        name="likes_of_comments",
+        select=select(
+            table,
             remark.c.guid.label("comment_guid"),
             writer.c.diaspora_handle.label("comment_handle"),
             writer.c.id.label("comment_person"),
@@ -53,13 +71,11 @@ def likes(schema: Schema, scope: Scope) -> Question:
             of_owner.c.id.label("of_post_person"),
         )
         .select_from(table)
-        .outerjoin(post, post.c.id == when(table.c.target_type, "Post", table.c.target_id))
-        .outerjoin(owner, owner.c.id == post.c.author_id)
-        .outerjoin(remark, remark.c.id == when(table.c.target_type, "Comment", table.c.target_id))
+        .outerjoin(remark, remark.c.id == table.c.target_id)
         .outerjoin(writer, writer.c.id == remark.c.author_id)
         .outerjoin(of_post, of_post.c.id == remark.c.commentable_id)
         .outerjoin(of_owner, of_owner.c.id == of_post.c.author_id)
-        .where(scope.persons(table.c.author_id)),
+        .where(scope.persons(table.c.author_id), table.c.target_type == "Comment"),
         owner=table.c.author_id,
         by_person=True,
         order=(table.c.author_id, table.c.id),

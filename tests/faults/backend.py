@@ -211,7 +211,9 @@ class FaultyBackend:
             self._changes.append((name, size_before))
             del self._changes[:-_REMEMBERED]
 
-    def _earlier(self, prefix: str, now: Sequence[ObjectInfo], amount: float) -> Sequence[ObjectInfo]:
+    def _earlier(
+        self, prefix: str, now: Sequence[ObjectInfo], amount: float
+    ) -> Sequence[ObjectInfo]:
         """Undo the newest changes in a listing: at least one, at most the remembered ones."""
         sizes: dict[str, int | None] = {item.name: item.size for item in now}
         back = 1 + int(amount * amount * len(self._changes))

@@ -183,7 +183,7 @@ def test_a_picture_goes_with_the_last_point_that_shows_it(world: World) -> None:
 def test_nothing_goes_while_the_run_is_a_dry_one(world: World) -> None:
     from tests.backup.world import POD_KEY
     from vaultd.backup.forget import forget
-    from vaultd.backup.run import open_workbench
+    from vaultd.backup.workbench import open_workbench
 
     for day in range(40):
         Clock.at = START + timedelta(days=day)

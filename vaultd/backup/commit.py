@@ -58,11 +58,13 @@ def _look(lane: Lane) -> StartOverError | VaultdError | None:
 
 def _create(item: tuple[Commit, tuple[Lane, ...]]) -> None:
     each, lanes = item
+    bench = each.packer.bench
     for lane in lanes:
         try:
             # The name carries the content's hash: where it exists, an earlier try of ours arrived.
             with suppress(ObjectExists):
-                lane.backend.create(each.packed.name, each.packed.open(), each.packed.size)
+                data = bench.pace.stream(each.packed.open())
+                lane.backend.create(each.packed.name, data, each.packed.size)
         except VaultdError as error:
             lane.fail(error)
         except Exception as error:  # noqa: BLE001 - one account's trouble is its own

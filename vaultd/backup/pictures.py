@@ -131,7 +131,8 @@ class Pictures:
                     raise _UnreadableError
             for lane in lanes:
                 try:
-                    lane.backend.create(packed.name, packed.open(), packed.size)
+                    data = self._bench.pace.stream(packed.open())
+                    lane.backend.create(packed.name, data, packed.size)
                 except ObjectExists:
                     lane.blobs[digest] = packed.size
                 except PlaceError as error:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -14,9 +15,12 @@ from vaultd.backends.base import Backend
 from vaultd.backup.account import Pod
 from vaultd.backup.batch import BatchRunner, Job
 from vaultd.backup.enroll import incomplete_sentence
+from vaultd.backup.messages import Answer
+from vaultd.backup.pace import wait_for_quiet
+from vaultd.backup.pool import Pool, WorkerDiedError
 from vaultd.backup.report import AccountReport, RunReport, Status, account_report
-from vaultd.backup.workbench import Workbench
-from vaultd.errors import AccountError, ConfigError, VaultdError
+from vaultd.backup.workbench import Workbench, open_workbench
+from vaultd.errors import AccountError, VaultdError
 from vaultd.keys import PodKey
 from vaultd.selection import EVERYTHING, Selection
 from vaultd.sources.base import Source, SourceAccount
@@ -25,6 +29,7 @@ from vaultd.state.store import Enrollment, State
 if TYPE_CHECKING:
     from vaultd.config import Config
 
+_WORTH_A_POOL: Final = 200  # accounts; fewer are done before worker processes have started
 PAGE: Final = 2000  # accounts whose fingerprints are asked for at once
 # A batch ends at this many known records, however few accounts: its indexes lie in memory.
 _BATCH_RECORDS: Final = 100_000
@@ -42,12 +47,14 @@ def run_backup(
     on_progress: Callable[[AccountReport], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     selection: Selection = EVERYTHING,
+    pool: Pool | None = None,
 ) -> RunReport:
     """Back up these enrolled accounts (or all) to every target; the caller holds the state lock.
 
     `on_progress` is called after each account. `should_stop` is asked between records; what is
     being committed is finished, the other accounts are left for the next run. A `selection`
-    makes partial archives beside the whole ones.
+    makes partial archives beside the whole ones. With a `pool` batches run in its workers,
+    which open source and targets as the config names them.
     One account's failure is in the report and stops nothing. Raises DatabaseError when the
     source as a whole is out of reach, ConfigError for an unusable spool folder.
     """
@@ -61,28 +68,11 @@ def run_backup(
             on_progress=on_progress,
             should_stop=should_stop,
             selection=selection,
+            pool=pool,
         )
         return run.run(usernames)
     finally:
         bench.pool.shutdown()
-
-
-def open_workbench(config: Config, state: State, pod_key: PodKey) -> Workbench:
-    """Return what a run works with; raises ConfigError for an unusable spool folder."""
-    spool = state.directory / "spool"
-    try:
-        spool.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"state.path: {spool} cannot be made ({error.strerror}).") from error
-    return Workbench(
-        state=state,
-        pod_key=pod_key,
-        spool=spool,
-        what=config.backup,
-        retention=config.retention,
-        pool=ThreadPoolExecutor(config.limits.uploads, thread_name_prefix="upload"),
-        doomed=state.doomed.pending(),
-    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,6 +84,7 @@ class _Run:
     on_progress: Callable[[AccountReport], None] | None
     should_stop: Callable[[], bool]
     selection: Selection
+    pool: Pool | None
     report: RunReport = field(default_factory=RunReport)
     results: list[tuple[int, str, str]] = field(default_factory=list)
 
@@ -215,17 +206,56 @@ class _Run:
             should_stop=self.should_stop,
             selection=self.selection,
         )
-        for batch in _cut(jobs, self.config.limits.batch_accounts, counts):
-            if self.should_stop():
-                self.report.interrupted = True
-                break
-            runner.run(batch)
-            state.marks.save(runner.marks)
-            runner.marks.clear()
-            self._note_results()
-            if runner.interrupted:
-                self.report.interrupted = True
-                break
+        batches = _cut(jobs, self.config.limits.batch_accounts, counts)
+        if self.pool is not None and len(jobs) >= _WORTH_A_POOL and not self.selection.part:
+            self._in_workers(self.pool, runner, batches)
+        else:
+            for batch in batches:
+                if not self._go_on() or not self._in_process(runner, batch):
+                    break
+
+    def _go_on(self) -> bool:
+        """Wait until the machine is quiet enough; False when the run was asked to stop."""
+        wait_for_quiet(self.config.limits.max_load, self.bench.state.directory, self.should_stop)
+        self.report.interrupted |= self.should_stop()
+        return not self.report.interrupted
+
+    def _in_process(self, runner: BatchRunner, batch: Sequence[Job]) -> bool:
+        runner.run(batch)
+        self.bench.state.marks.save(runner.marks)
+        runner.marks.clear()
+        self._note_results()
+        self.report.interrupted |= runner.interrupted
+        return not runner.interrupted
+
+    def _in_workers(self, pool: Pool, runner: BatchRunner, batches: Iterator[list[Job]]) -> None:
+        """Keep every worker busy; results are taken in the order of the batches."""
+        waiting: deque[tuple[list[Job], Future[Answer]]] = deque()
+        more = True
+        while more or waiting:
+            while more and len(waiting) < pool.size * 2:
+                batch = next(batches, None) if self._go_on() else None
+                if batch is None:
+                    more = False
+                else:
+                    waiting.append((batch, pool.submit(batch)))
+            if waiting:
+                batch, future = waiting.popleft()
+                try:
+                    answer = future.result()
+                except WorkerDiedError:
+                    more &= self._in_process(runner, batch)
+                    continue
+                self._take_answer(batch, answer)
+                more &= not answer.interrupted
+
+    def _take_answer(self, batch: Sequence[Job], answer: Answer) -> None:
+        enrollments = {job.enrollment.username: job.enrollment for job in batch}
+        for report in answer.reports:
+            self._done(enrollments.get(report.username), report)
+        self.bench.state.marks.save(answer.marks)
+        self._note_results()
+        self.report.interrupted |= answer.interrupted
 
     def _done(self, enrollment: Enrollment | None, report: AccountReport) -> None:
         if enrollment is not None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar, cast
 
-from vaultd.config import Backup, Retention
-from vaultd.errors import PlaceFull
+from vaultd.backup.pace import Pace
+from vaultd.config import Backup, Config, Retention
+from vaultd.errors import ConfigError, PlaceFull
 from vaultd.keys import PodKey
 from vaultd.state.store import State
 from vaultd.state.vaults import VaultKey
@@ -30,6 +31,7 @@ class Workbench:
     what: Backup = field(default_factory=Backup)
     retention: Retention = field(default_factory=Retention)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    pace: Pace = field(default_factory=lambda: Pace(0))
     doomed: dict[VaultKey, list[str]] = field(default_factory=dict)
 
     def temporary(self) -> BinaryIO:
@@ -48,6 +50,25 @@ class Workbench:
     def at_once(self, step: Callable[[_A], _B], items: Iterable[_A]) -> list[_B]:
         """Do a step for each item, several at a time; results in the order of the items."""
         return list(self.pool.map(step, items))
+
+
+def open_workbench(config: Config, state: State, pod_key: PodKey) -> Workbench:
+    """Return what a run works with; raises ConfigError for an unusable spool folder."""
+    spool = state.directory / "spool"
+    try:
+        spool.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"state.path: {spool} cannot be made ({error.strerror}).") from error
+    return Workbench(
+        state=state,
+        pod_key=pod_key,
+        spool=spool,
+        what=config.backup,
+        retention=config.retention,
+        pace=Pace(config.limits.bytes_per_second),
+        pool=ThreadPoolExecutor(config.limits.uploads, thread_name_prefix="upload"),
+        doomed=state.doomed.pending(),
+    )
 
 
 def spool_error(spool: Path, error: OSError) -> PlaceFull:

@@ -9,6 +9,8 @@ import click
 
 from vaultd.backup.enroll import enroll as enroll_one
 from vaultd.backup.enroll import enroll_all, load_recovery
+from vaultd.backup.pace import PAUSED
+from vaultd.backup.pool import open_pool
 from vaultd.backup.report import AccountReport, RunReport, Status
 from vaultd.backup.run import run_backup
 from vaultd.backup.setup import open_source, open_targets
@@ -106,7 +108,7 @@ def backup(
     if selection.part and not users:
         raise UsageError("A partial archive is made of named accounts.", hint="Name the users.")
     state_path = Path(config.state.path)
-    with StateLock(state_path):
+    with StateLock(state_path), open_pool(config) as pool:
         report = run_backup(
             config,
             State(state_path),
@@ -116,6 +118,7 @@ def backup(
             users or None,
             on_progress=None if as_json or not sys.stderr.isatty() else _progress(),
             selection=selection,
+            pool=pool,
         )
     if sys.stderr.isatty() and not as_json:
         click.echo("\r\033[K", nl=False, err=True)
@@ -223,4 +226,30 @@ def run(config_path: Path | None) -> int:
     return serve(config_path)
 
 
-COMMANDS = (enroll, backup, status, run)
+@click.command()
+@CONFIG
+def pause(config_path: Path | None) -> int:
+    """Have runs wait before their next batch, until `vaultd resume`."""
+    path = Path(load_config(config_path).state.path) / PAUSED
+    try:
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror}).") from error
+    line("●", "runs wait before their next batch; `vaultd resume` lets them go on")
+    return 0
+
+
+@click.command()
+@CONFIG
+def resume(config_path: Path | None) -> int:
+    """Let runs go on after `vaultd pause`."""
+    path = Path(load_config(config_path).state.path) / PAUSED
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be removed ({error.strerror}).") from error
+    line("✓", "runs go on")
+    return 0
+
+
+COMMANDS = (enroll, backup, status, run, pause, resume)

@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from vaultd.backup.forget import ForgetReport, forget
-from vaultd.backup.run import open_workbench, run_backup
+from vaultd.backup.run import run_backup
 from vaultd.backup.scrub import ScrubReport, scrub
 from vaultd.backup.setup import open_source, open_targets
+from vaultd.backup.workbench import open_workbench
 from vaultd.cli.output import emit_json, line, plural, remark, size
 from vaultd.cli.workplace import CONFIG, load_config
 from vaultd.config import percentage

@@ -16,8 +16,10 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from vaultd.backends.base import Backend
+from vaultd.backup.pool import open_pool
 from vaultd.backup.report import RunReport, whereabouts
 from vaultd.backup.run import run_backup
+from vaultd.backup.scrub import scrub
 from vaultd.backup.setup import open_source, open_targets
 from vaultd.clock import now
 from vaultd.config import Config, load
@@ -81,6 +83,9 @@ class Service:
                 "interval",
                 seconds=tick(workshop.config.schedule.period).total_seconds(),
                 next_run_time=now(),
+            )
+            scheduler.add_job(
+                self._scrub, "interval", seconds=workshop.config.scrub.period.total_seconds()
             )
             scheduler.start()
             self._notifier.ready()
@@ -164,16 +169,36 @@ class Service:
         if not waiting:
             return
         self._notifier.status(f"Backing up {len(waiting)} accounts.")
-        report = run_backup(
-            workshop.config,
-            self._state,
-            workshop.source,
-            workshop.targets,
-            workshop.pod_key,
-            waiting,
-            should_stop=self._stop.is_set,
-        )
+        with open_pool(workshop.config) as pool:
+            report = run_backup(
+                workshop.config,
+                self._state,
+                workshop.source,
+                workshop.targets,
+                workshop.pod_key,
+                waiting,
+                should_stop=self._stop.is_set,
+                pool=pool,
+            )
         self._tell(report)
+
+    def _scrub(self) -> None:
+        """Read a share of every target again; what is bad is due at once."""
+        with self._idle:
+            if self._stop.is_set():
+                return
+            workshop = self._workshop
+            try:
+                found = scrub(self._state, workshop.targets, workshop.config.scrub.part)
+            except VaultdError as error:
+                _log.error("Scrubbing failed: %s", error)
+                return
+            except Exception as error:  # noqa: BLE001 - a bug must not end the daemon
+                _log.error("Scrubbing failed, a bug in vaultd: %s", whereabouts(error))
+                return
+            for bad in found.findings:
+                _log.error("%s: %s Healed: %s.", bad.target, bad.sentence, bad.healed or "no")
+            _log.info("Scrubbed %d objects, %d bad.", found.objects, len(found.findings))
 
     def _tell(self, report: RunReport) -> None:
         for account in report.failed:

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from vaultd.errors import ConfigError, LockedError
+
+_WORKERS: Final = "workers.lock"
+_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+
+
+@contextmanager
+def worker_lock(directory: Path) -> Iterator[None]:
+    """Hold off new runs while this worker process lives, even when its own run was killed."""
+    fd = os.open(directory / _WORKERS, _FLAGS, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(fd)
 
 
 class StateLock:
@@ -37,9 +53,24 @@ class StateLock:
                 f"Another vaultd (process {holder}) works on {self._path.parent}.",
                 hint="Wait until it is done, or stop the daemon (systemctl stop vaultd) first.",
             ) from error
+        self._no_worker_left(fd)
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         self._fd = fd
+
+    def _no_worker_left(self, fd: int) -> None:
+        """A killed run's workers may still be ending the batch that they had in hand."""
+        workers = os.open(self._path.with_name(_WORKERS), _FLAGS, 0o600)
+        try:
+            fcntl.flock(workers, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(fd)
+            raise LockedError(
+                f"Workers of a run that was killed still work on {self._path.parent}.",
+                hint="They end with the batch in hand; try again in a minute.",
+            ) from error
+        finally:
+            os.close(workers)
 
     def release(self) -> None:
         """Give the lock back."""

@@ -1,0 +1,76 @@
+"""Being a guest: uploads within a rate, and runs that wait while the machine is busy or paused."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+PAUSED: Final = "paused"
+_NAP: Final = 2.0
+_STEP: Final = 64 * 1024
+
+
+class Pace:
+    """Bounds the bytes a second of all streams that it hands out; 0 is no bound."""
+
+    def __init__(
+        self,
+        bytes_per_second: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._rate = bytes_per_second
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._free_at = clock()
+
+    def stream(self, data: BinaryIO) -> BinaryIO:
+        """Return `data` so that reading it takes the time that the rate asks for."""
+        return data if not self._rate else cast(BinaryIO, _Paced(self, data))
+
+    def take(self, size: int) -> None:
+        """Wait until `size` bytes may pass; what waits is served in turn."""
+        with self._lock:
+            start = max(self._free_at, self._clock())
+            self._free_at = start + size / self._rate
+            wait = self._free_at - self._clock()
+        if wait > 0:
+            self._sleep(wait)
+
+
+class _Paced(io.RawIOBase):
+    def __init__(self, pace: Pace, data: BinaryIO) -> None:
+        super().__init__()
+        self._pace = pace
+        self._data = data
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._data.read(_STEP if size < 0 or size > _STEP else size)
+        if data:
+            self._pace.take(len(data))
+        return data
+
+
+def wait_for_quiet(
+    max_load: float,
+    state: Path,
+    should_stop: Callable[[], bool],
+    *,
+    load: Callable[[], float] = lambda: os.getloadavg()[0],
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait while the load average is above `max_load` (0: any) or `vaultd pause` was said."""
+    while not should_stop():
+        if not (state / PAUSED).exists() and not (max_load and load() > max_load):
+            return
+        sleep(_NAP)

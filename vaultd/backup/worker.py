@@ -1,0 +1,83 @@
+"""A worker: a process that reads, packs and commits batches which the run hands to it.
+
+It speaks over its standard input and output (`messages`): first comes the config, then batches;
+it answers each with the reports. It ends with its input.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+import vaultd
+from vaultd.backup.account import Pod
+from vaultd.backup.batch import BatchRunner, Job
+from vaultd.backup.messages import Answer, decode_tasks, read_message, write_message
+from vaultd.backup.report import AccountReport
+from vaultd.backup.setup import open_source, open_targets
+from vaultd.backup.workbench import open_workbench
+from vaultd.config import Config
+from vaultd.errors import DatabaseError, VaultdError
+from vaultd.keys import PodKey
+from vaultd.state.lock import worker_lock
+from vaultd.state.store import Enrollment, State
+
+
+def work(given: IO[bytes], answers: IO[bytes]) -> None:
+    """Serve batches until the input ends; a signal to stop ends the batch in hand early."""
+    first = read_message(given)
+    if first is None:
+        return
+    config = msgspec.msgpack.decode(first, type=Config)
+    stopped: list[bool] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stopped.append(True))
+    path = Path(config.state.path)
+    with worker_lock(path):
+        state = State(path)
+        bench = open_workbench(config, state, PodKey.load(path / "pod.key"))
+        source, targets = open_source(config), open_targets(config)
+        while (message := read_message(given)) is not None:
+            reports: list[AccountReport] = []
+
+            def done(_enrollment: Enrollment, report: AccountReport) -> None:
+                reports.append(report)  # noqa: B023 - called within this turn only
+
+            runner = BatchRunner(
+                source=source,
+                targets=targets,
+                bench=bench,
+                pod=Pod(config.pod.url, f"vaultd {vaultd.__version__}"),
+                on_done=done,
+                should_stop=lambda: bool(stopped),
+            )
+            away = ""
+            try:
+                tasks = {task.username: task for task in decode_tasks(message)}
+                accounts = {a.username: a for a in source.accounts(list(tasks))}
+                jobs = [
+                    Job(each, accounts[each.username], tasks[each.username].mark, task.look)
+                    for each in state.enrollments(list(tasks))
+                    if (task := tasks[each.username]) and each.username in accounts
+                ]
+                runner.run(jobs)
+            except DatabaseError as error:
+                away = str(error)
+            write_message(answers, Answer(reports, runner.marks, runner.interrupted, away))
+
+
+def main() -> None:
+    """Be a worker on standard input and output."""
+    try:
+        work(sys.stdin.buffer, sys.stdout.buffer)
+    except VaultdError as error:
+        sys.stderr.write(f"vaultd worker: {error}\n")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from vaultd.records import Body, Json
 from vaultd.sources.base import SourceAccount, Trouble
-from vaultd.sources.diaspora.batch import NOISE, Batch, Item, Row
+from vaultd.sources.diaspora.batch import Batch, Item, Row
 from vaultd.sources.diaspora.questions import account
 from vaultd.sources.diaspora.values import exact, flag, json_safe, text
 
@@ -97,7 +97,7 @@ def _given(value: object) -> str | None:
 def _by_user(batch: Batch, name: str, columns: tuple[str, ...] | None) -> dict[int, list[Json]]:
     found: dict[int, list[Json]] = defaultdict(list)
     for row in batch.ask(account.of_user(batch.schema, batch.scope, name)):
-        wanted = columns or sorted({str(c) for c in row} - NOISE - {"id", "user_id"})
+        wanted = columns or sorted({str(c) for c in row} - {"id", "user_id"})
         found[row["user_id"]].append({c: json_safe(row[c]) for c in wanted if c in row})
     return found
 

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, RowMapping, Select, select
+from sqlalchemy import Connection, Select, select
 
 from vaultd.records import Body, Json, Record
 from vaultd.sources.base import SourceAccount, Trouble
 from vaultd.sources.diaspora.questions.question import Question
-from vaultd.sources.diaspora.schema import Schema
+from vaultd.sources.diaspora.schema import NOISE, Schema
 from vaultd.sources.diaspora.scope import ListScope
 from vaultd.sources.diaspora.values import json_safe, text
 
-Row: TypeAlias = "Mapping[str, Any] | RowMapping"
+Row: TypeAlias = dict[str, Any]
 Item = tuple[SourceAccount, Record | Trouble]
 CHUNK: Final = 10_000
-
-# Noise and derived values: never in a body (facts A5).
-NOISE: Final = frozenset(
-    "updated_at likes_count comments_count reshares_count interacted_at o_embed_cache_id "
-    "open_graph_cache_id vote_count taggings_count last_seen sign_in_count current_sign_in_at "
-    "last_sign_in_at current_sign_in_ip last_sign_in_ip remember_created_at reset_password_token "
-    "reset_password_sent_at consumed_timestep export exported_at exporting exported_photos_file "
-    "exported_photos_at exporting_photos remove_after confirm_email_token "
-    "authentication_token".split()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +59,7 @@ class Batch:
         self.connection = connection
         self.schema = schema
         self.pod_url = pod_url
+        self._extra: dict[tuple[str, frozenset[str]], list[str]] = {}
         self.by_user = {account.key: account for account in accounts}
         self.ties = {account.key: Ties() for account in self.by_user.values()}
         people = schema["people"]
@@ -94,12 +85,14 @@ class Batch:
     def rows(self, query: Select[Any]) -> Iterator[Row]:
         """Stream the rows of a query as mappings."""
         with self.connection.execute(query) as result:
-            yield from result.mappings()
+            names = tuple(result.keys())
+            for part in result.partitions():
+                for row in part:
+                    yield dict(zip(names, row, strict=True))
 
     def ask(self, question: Question | None) -> Iterator[Row]:
         """Stream the rows of a question in its order; a table that a pod lacks has none."""
-        if question is not None:
-            yield from self.rows(question.ordered)
+        return iter(()) if question is None else self.rows(question.ordered)
 
     def lookup(self, query: Select[Any], column: Any, ids: Iterable[int]) -> Iterator[Row]:
         """Stream a query for many ids, some thousands at a time."""
@@ -109,7 +102,10 @@ class Batch:
 
     def extra(self, table: str, row: Row, known: frozenset[str]) -> Body:
         """Return the columns that no other part of a body holds, unknown ones included."""
-        names = sorted(set(self.schema[table].columns.keys()) - known - NOISE)
+        names = self._extra.get((table, known))
+        if names is None:
+            names = self.schema.unknown(table, known | NOISE)
+            self._extra[table, known] = names
         return {name: json_safe(row[name]) for name in names}
 
     def record(
@@ -119,16 +115,18 @@ class Batch:
         record_id: str | None,
         row_id: int,
         record: Body,
-        **more: Any,
+        *,
+        file: str | None = None,
+        finish: Callable[[], Body] | None = None,
     ) -> Item:
         """Return a record under an id that is unique for its account and kind."""
-        seen = self.ties[account.key].seen
         own = text(record_id) or f"row:{row_id}"
-        if (kind, own) in seen:
-            own = f"row:{row_id}"
         if kind not in _UNIQUE:
+            seen = self.ties[account.key].seen
+            if (kind, own) in seen:
+                own = f"row:{row_id}"
             seen.add((kind, own))
-        return account, Record(kind, own, record, **more)
+        return account, Record(kind, own, record, False, file, finish)
 
 
 # The database's own unique indexes on GUIDs keep these apart; remembering each id costs memory.

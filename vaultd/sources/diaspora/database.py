@@ -21,7 +21,7 @@ from vaultd.sources.diaspora.hashing import register
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-_STREAM: Final = 1000
+_STREAM: Final = 2000
 _LENIENT: Final = "vaultd_utf8"
 
 

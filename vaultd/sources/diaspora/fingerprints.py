@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, case, func, literal_column, select, u
 import vaultd
 from vaultd.sources.base import SourceAccount
 from vaultd.sources.diaspora.account import hidden_ids
-from vaultd.sources.diaspora.batch import CHUNK, NOISE
+from vaultd.sources.diaspora.batch import CHUNK
 from vaultd.sources.diaspora.hashing import Hasher
 from vaultd.sources.diaspora.questions import Question, counted
 from vaultd.sources.diaspora.schema import Schema
@@ -98,8 +98,7 @@ class Fingerprints:
         columns = [
             column
             for column in question.select.selected_columns
-            if column.key in question.used
-            or not (column.key in NOISE or column.key in question.unused)
+            if column.key not in question.unused
         ]
         names = [str(column.key) for column in columns]
         columns += [column for column in question.order if column is not question.owner]

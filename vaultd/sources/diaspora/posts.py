@@ -13,11 +13,11 @@ from vaultd.sources.diaspora.questions import posts
 from vaultd.sources.diaspora.values import exact, flag, json_safe, number, seconds, text
 
 _KNOWN_POST: Final = frozenset(
-    "id author_id public guid type text provider_display_name root_guid".split()
+    "id author_id public guid type text provider_display_name root_guid created_at".split()
 )
 _KNOWN_PHOTO: Final = frozenset(
     "id author_id public guid pending text remote_photo_path remote_photo_name status_message_guid "
-    "height width comments_count".split()
+    "height width created_at".split()
 )
 
 
@@ -148,7 +148,7 @@ class _Details:
         body["aspects"] = self.aspects["Post"].get((account.key, row["id"]), [])
         body["tags"] = self.tags.get(row["id"], [])
         body["references"] = self.references.get(row["id"], [])
-        body["row"] = self._batch.extra("posts", row, _KNOWN_POST | {"created_at"}) | {
+        body["row"] = self._batch.extra("posts", row, _KNOWN_POST) | {
             "created_at": exact(row["created_at"])
         }
         return body
@@ -177,7 +177,7 @@ def _photos(batch: Batch, details: _Details) -> Iterator[Item]:
             "entity_data": data,
             "pending": flag(row["pending"]),
             "aspects": details.aspects["Photo"].get((account.key, row["id"]), []),
-            "row": batch.extra("photos", row, _KNOWN_PHOTO | {"created_at"})
+            "row": batch.extra("photos", row, _KNOWN_PHOTO)
             | {"created_at": exact(row["created_at"])},
         }
         yield batch.record(account, "photo", row["guid"], row["id"], body, file=name or None)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from vaultd.records import Body
-from vaultd.sources.base import SourceAccount
 from vaultd.sources.diaspora.activity import (
     KNOWN_COMMENT,
     KNOWN_LIKE,
     KNOWN_VOTE,
-    refer,
 )
 from vaultd.sources.diaspora.batch import Batch, Item, Row
-from vaultd.sources.diaspora.questions import received
+from vaultd.sources.diaspora.questions import Question, received
 from vaultd.sources.diaspora.relayables import comment, like, load_key, vote, with_signature
 from vaultd.sources.diaspora.values import exact, seconds, text
 
@@ -37,60 +37,53 @@ class LocalKeys:
 
 def read_received(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
     """Yield others' comments, likes, votes and reshares for every account of the batch."""
-    yield from _comments(batch, keys)
-    yield from _likes(batch, keys)
-    yield from _votes(batch, keys)
+    schema, scope = batch.schema, batch.scope
+    on_comments = replace(_LIKE, owner="comment_person")
+    yield from _received(batch, received.comments(schema, scope), _COMMENT, keys)
+    yield from _received(batch, received.likes(schema, scope), _LIKE, keys)
+    yield from _received(batch, received.likes_of_comments(schema, scope), on_comments, keys)
+    yield from _received(batch, received.votes(schema, scope), _VOTE, keys)
     yield from _reshares(batch)
     _subscribers(batch)
 
 
-def _finish(
-    batch: Batch, account: SourceAccount, kind: str, table: str, row: Row, body: Body,
-    known: frozenset[str], reason: str, keys: LocalKeys,
-) -> Item:  # fmt: skip
-    extra = batch.extra(table, row, known)
-    finish = with_signature(body, row, keys, extra)
-    if kind == "received_comment":
-        extra["created_at"] = exact(row["created_at"])
-    body["row"] = extra
-    if row["author_id"] is not None:
-        batch.ties[account.key].people.add(row["author_id"])
-        batch.ties[account.key].reasons[reason].add(row["author_id"])
-    refer(batch, account, row)
-    return batch.record(account, kind, row["guid"], row["id"], body, finish=finish)
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How one kind of what is received is read; `owner` is the column of whose post it is."""
+
+    kind: str
+    table: str
+    known: frozenset[str]
+    owner: str
+    reason: str
+    make: Callable[[Row, str, str | None], Body]
 
 
-def _comments(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
-    for row in batch.ask(received.comments(batch.schema, batch.scope)):
-        account = batch.by_person[row["parent_person"]]
-        body = comment(row, text(row["author_handle"]), account.handle)
-        yield _finish(
-            batch, account, "received_comment", "comments", row, body, KNOWN_COMMENT, "comment",
-            keys,
-        )  # fmt: skip
+_COMMENT: Final = _Kind(
+    "received_comment", "comments", KNOWN_COMMENT, "parent_person", "comment", comment
+)
+_LIKE: Final = _Kind("received_like", "likes", KNOWN_LIKE, "post_person", "like", like)
+_VOTE: Final = _Kind(
+    "received_poll_vote", "poll_participations", KNOWN_VOTE, "post_person", "poll_vote", vote
+)
 
 
-def _likes(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
-    for asked, column in (
-        (received.likes(batch.schema, batch.scope), "post_person"),
-        (received.likes_of_comments(batch.schema, batch.scope), "comment_person"),
-    ):
-        for row in batch.ask(asked):
-            account = batch.by_person[row[column]]
-            body = like(row, text(row["author_handle"]), account.handle)
-            yield _finish(
-                batch, account, "received_like", "likes", row, body, KNOWN_LIKE, "like", keys
-            )
-
-
-def _votes(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
-    for row in batch.ask(received.votes(batch.schema, batch.scope)):
-        account = batch.by_person[row["post_person"]]
-        body = vote(row, text(row["author_handle"]), account.handle)
-        yield _finish(
-            batch, account, "received_poll_vote", "poll_participations", row, body, KNOWN_VOTE,
-            "poll_vote", keys,
-        )  # fmt: skip
+def _received(batch: Batch, asked: Question, how: _Kind, keys: LocalKeys) -> Iterator[Item]:
+    for row in batch.ask(asked):
+        account = batch.by_person[row[how.owner]]
+        ties, author = batch.ties[account.key], row["author_id"]
+        body = how.make(row, text(row["author_handle"]), account.handle)
+        extra = batch.extra(how.table, row, how.known)
+        finish = with_signature(body, row, keys, extra)
+        if how is _COMMENT:
+            extra["created_at"] = exact(row["created_at"])
+        body["row"] = extra
+        if author is not None:
+            ties.people.add(author)
+            ties.reasons[how.reason].add(author)
+        if how.owner == "comment_person" and row["of_post_person"] is not None:
+            ties.people.add(row["of_post_person"])
+        yield batch.record(account, how.kind, row["guid"], row["id"], body, finish=finish)
 
 
 def _reshares(batch: Batch) -> Iterator[Item]:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from vaultd.records import Body, Json
 from vaultd.sources.diaspora.batch import Row
-from vaultd.sources.diaspora.values import exact, flag, seconds, text
+from vaultd.sources.diaspora.values import exact, flag, given, seconds, text
 
 Keys: TypeAlias = Callable[[int], rsa.RSAPrivateKey | None]
 
@@ -29,93 +29,68 @@ _YAML_PAIR: Final = re.compile(
 )
 
 
-def entity(kind: str, data: dict[str, Json], row: Row, *, time_in_body: bool) -> Body:
-    """Return the body of a relayable; None values are left out of its data."""
-    body: Body = {
-        "entity_type": kind,
-        "entity_data": {key: value for key, value in data.items() if value is not None},
-        "property_order": list(ORDERS[kind]),
-    }
-    if time_in_body:
-        body["created_at"] = exact(row["created_at"])
-    return body
-
-
 def comment(row: Row, author: str, parent_author: str | None) -> Body:
     """Return a comment; `row` has parent_guid."""
-    parent = _given(row["parent_guid"])
-    body = entity(
-        "comment",
-        {
-            "author": author,
-            "guid": text(row["guid"]),
-            "parent_guid": parent,
-            "text": text(row["text"]),
-            "created_at": seconds(row["created_at"]),
-        },
-        row,
-        time_in_body=False,
-    )
-    body["parent"] = {
-        "type": text(row["commentable_type"]),
-        "guid": parent,
-        "author": parent_author,
+    parent = given(row["parent_guid"])
+    data: Body = {"author": author, "guid": text(row["guid"])}
+    if parent is not None:
+        data["parent_guid"] = parent
+    data["text"] = text(row["text"])
+    moment = seconds(row["created_at"])
+    if moment is not None:
+        data["created_at"] = moment
+    return {
+        "entity_type": "comment",
+        "entity_data": data,
+        "property_order": [*ORDERS["comment"]],
+        "parent": {"type": text(row["commentable_type"]), "guid": parent, "author": parent_author},
     }
-    return body
 
 
 def like(row: Row, author: str, parent_author: str | None) -> Body:
-    """Return a like; `row` has the parents on posts and on comments."""
-    on_comment = text(row["target_type"]) == "Comment"
-    parent = _given(row["comment_guid" if on_comment else "post_guid"])
-    body = entity(
-        "like",
-        {
-            "author": author,
-            "guid": _given(row["guid"]),
-            "parent_guid": parent,
-            "parent_type": text(row["target_type"]),
-            "positive": flag(row["positive"]),
-        },
-        row,
-        time_in_body=True,
-    )
-    where: Body = {
-        "type": text(row["target_type"]),
-        "guid": parent,
-        "author": parent_author,
+    """Return a like; `row` has its post, or its comment and that one's post."""
+    kind = text(row["target_type"])
+    parent = given(row["comment_guid" if kind == "Comment" else "post_guid"])
+    data: Body = {"author": author}
+    if row["guid"] is not None:
+        data["guid"] = text(row["guid"])
+    if parent is not None:
+        data["parent_guid"] = parent
+    data["parent_type"] = kind
+    data["positive"] = flag(row["positive"])
+    where: Body = {"type": kind, "guid": parent, "author": parent_author}
+    if kind == "Comment":
+        where["post_guid"] = given(row["of_post_guid"])
+        where["post_author"] = given(row["of_post_handle"])
+    return {
+        "entity_type": "like",
+        "entity_data": data,
+        "property_order": [*ORDERS["like"]],
+        "created_at": exact(row["created_at"]),
+        "parent": where,
     }
-    if on_comment:
-        where["post_guid"] = _given(row["of_post_guid"])
-        where["post_author"] = _given(row["of_post_handle"])
-    body["parent"] = where
-    return body
 
 
 def vote(row: Row, author: str, parent_author: str | None) -> Body:
     """Return a poll vote; `row` has the poll, its answer and its post."""
-    body = entity(
-        "poll_participation",
-        {
-            "author": author,
-            "guid": _given(row["guid"]),
-            "parent_guid": _given(row["poll_guid"]),
-            "poll_answer_guid": _given(row["answer_guid"]),
+    data: Body = {"author": author}
+    for name, column in (
+        ("guid", "guid"), ("parent_guid", "poll_guid"), ("poll_answer_guid", "answer_guid"),
+    ):  # fmt: skip
+        if row[column] is not None:
+            data[name] = text(row[column])
+    return {
+        "entity_type": "poll_participation",
+        "entity_data": data,
+        "property_order": [*ORDERS["poll_participation"]],
+        "created_at": exact(row["created_at"]),
+        "parent": {
+            "type": "Poll",
+            "guid": given(row["poll_guid"]),
+            "author": parent_author,
+            "post_guid": given(row["post_guid"]),
         },
-        row,
-        time_in_body=True,
-    )
-    body["parent"] = {
-        "type": "Poll",
-        "guid": _given(row["poll_guid"]),
-        "author": parent_author,
-        "post_guid": _given(row["post_guid"]),
     }
-    return body
-
-
-def _given(value: object) -> str | None:
-    return None if value is None else text(value)
 
 
 def with_signature(body: Body, row: Row, keys: Keys, row_body: Body) -> Callable[[], Body] | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, MetaData, Table, func, inspect, select
+from sqlalchemy import Column, Connection, MetaData, Table, func, inspect, select
 
 from vaultd.errors import DatabaseError
 
@@ -19,6 +19,16 @@ OPTIONAL: Final = (
     "account_migrations account_deletions comment_signatures like_signatures "
     "poll_participation_signatures signature_orders schema_migrations"
 ).split()
+
+# Noise and derived values: never in a body (facts A5).
+NOISE: Final = frozenset(
+    "updated_at likes_count comments_count reshares_count interacted_at o_embed_cache_id "
+    "open_graph_cache_id vote_count taggings_count last_seen sign_in_count current_sign_in_at "
+    "last_sign_in_at current_sign_in_ip last_sign_in_ip remember_created_at reset_password_token "
+    "reset_password_sent_at consumed_timestep export exported_at exporting exported_photos_file "
+    "exported_photos_at exporting_photos remove_after confirm_email_token "
+    "authentication_token".split()
+)
 
 _RELEASES: Final = (
     ("20260428000000", "0.10"),
@@ -67,3 +77,8 @@ class Schema:
     def unknown(self, name: str, known: Iterable[str]) -> list[str]:
         """Return the columns of a table that the project does not know, sorted."""
         return sorted(set(self._tables[name].columns.keys()) - set(known))
+
+
+def kept(table: Table) -> list[Column[Any]]:
+    """Return the columns of a table that a record may hold: all but the noise."""
+    return [column for column in table.columns if column.name not in NOISE]

@@ -89,7 +89,7 @@ class DiasporaSource:
             found: dict[int, SourceAccount] = {}
             for each in queries:
                 for row in connection.execute(each).mappings():
-                    found.setdefault(row["id"], _account(row))
+                    found.setdefault(row["id"], _account(dict(row)))
             return list(found.values())
 
     def read(

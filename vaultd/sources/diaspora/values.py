@@ -5,25 +5,39 @@ from __future__ import annotations
 import base64
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Final
 
 from vaultd.records import Json
+
+_FOUR_DIGITS: Final = 1000  # strftime writes fewer for earlier years
 
 
 def text(value: object) -> str:
     """Return a column's text; bytes that are not UTF-8 become U+FFFD."""
+    if type(value) is str:
+        return value
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value).decode("utf-8", "replace")
     return "" if value is None else str(value)
 
 
+def given(value: object) -> str | None:
+    """Return a column's text, None where there is none."""
+    return None if value is None else text(value)
+
+
 def seconds(value: object) -> str | None:
     """Return a time as diaspora federates it: `2025-04-15T18:18:38Z`."""
+    if type(value) is datetime and value.tzinfo is None and value.year >= _FOUR_DIGITS:
+        return f"{value.isoformat()[:19]}Z"  # the same, several times as fast as strftime
     moment = _moment(value)
     return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def exact(value: object) -> str | None:
     """Return a time with microseconds where it has any."""
+    if type(value) is datetime and value.tzinfo is None and value.year >= _FOUR_DIGITS:
+        return f"{value.isoformat()}Z"
     moment = _moment(value)
     if moment is None:
         return None

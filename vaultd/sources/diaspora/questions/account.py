@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import select
 
 from vaultd.sources.diaspora.questions.question import Question, Scope
-from vaultd.sources.diaspora.schema import Schema
+from vaultd.sources.diaspora.schema import Schema, kept
 
 # Small tables by users.id, and by people.id; roles and preferences are records of their own.
 HANGING: Final = ("invitation_codes", "services", "reports", "user_preferences")
@@ -23,7 +23,7 @@ def users(schema: Schema, scope: Scope) -> Question:
     own, inviter = schema["users"], schema["people"].alias("inviter")
     return Question(
         name="users",
-        select=select(own, inviter.c.diaspora_handle.label("inviter_handle"))
+        select=select(*kept(own), inviter.c.diaspora_handle.label("inviter_handle"))
         .select_from(own)
         .outerjoin(inviter, inviter.c.owner_id == own.c.invited_by_id)
         .where(scope.users(own.c.id)),
@@ -52,7 +52,7 @@ def of_user(schema: Schema, scope: Scope, name: str) -> Question | None:
         return None
     return Question(
         name=name,
-        select=select(table).where(scope.users(table.c.user_id)),
+        select=select(*kept(table)).where(scope.users(table.c.user_id)),
         owner=table.c.user_id,
         by_person=False,
         order=(table.c.id,),
@@ -66,7 +66,7 @@ def of_person(schema: Schema, scope: Scope, name: str, column: str) -> Question 
         return None
     return Question(
         name=name,
-        select=select(table).where(scope.persons(table.c[column])),
+        select=select(*kept(table)).where(scope.persons(table.c[column])),
         owner=table.c[column],
         by_person=True,
         order=(table.c.id,),
@@ -78,7 +78,7 @@ def profiles(schema: Schema, scope: Scope) -> Question:
     table = schema["profiles"]
     return Question(
         name="profiles",
-        select=select(table).where(scope.persons(table.c.person_id)),
+        select=select(*kept(table)).where(scope.persons(table.c.person_id)),
         owner=table.c.person_id,
         by_person=True,
         order=(table.c.id,),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from vaultd.sources.diaspora.questions.question import Question, Scope, when
-from vaultd.sources.diaspora.schema import Schema
+from vaultd.sources.diaspora.schema import Schema, kept
 
 
 def comments(schema: Schema, scope: Scope) -> Question:
@@ -15,7 +15,7 @@ def comments(schema: Schema, scope: Scope) -> Question:
     return Question(
         name="comments",
         select=select(
-            table,
+            *kept(table),
             post.c.guid.label("parent_guid"),
             owner.c.diaspora_handle.label("parent_handle"),
             owner.c.id.label("parent_person"),
@@ -39,7 +39,7 @@ def likes(schema: Schema, scope: Scope) -> Question:
     return Question(
         name="likes",
         select=select(
-            table,
+            *kept(table),
             post.c.guid.label("post_guid"),
             owner.c.diaspora_handle.label("post_handle"),
             owner.c.id.label("post_person"),
@@ -62,7 +62,7 @@ def likes_of_comments(schema: Schema, scope: Scope) -> Question:
     return Question(
         name="likes_of_comments",
         select=select(
-            table,
+            *kept(table),
             remark.c.guid.label("comment_guid"),
             writer.c.diaspora_handle.label("comment_handle"),
             writer.c.id.label("comment_person"),
@@ -90,7 +90,7 @@ def votes(schema: Schema, scope: Scope) -> Question:
     return Question(
         name="votes",
         select=select(
-            table,
+            *kept(table),
             polls.c.guid.label("poll_guid"),
             answers.c.guid.label("answer_guid"),
             post.c.guid.label("post_guid"),
@@ -116,7 +116,7 @@ def subscriptions(schema: Schema, scope: Scope) -> Question:
     return Question(
         name="subscriptions",
         select=select(
-            table,
+            *kept(table),
             post.c.guid.label("parent_guid"),
             owner.c.diaspora_handle.label("parent_handle"),
             owner.c.id.label("parent_person"),

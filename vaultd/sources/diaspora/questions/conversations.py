@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from vaultd.sources.diaspora.questions.question import Question, Scope
-from vaultd.sources.diaspora.schema import Schema
+from vaultd.sources.diaspora.schema import Schema, kept
 
 
 def partners(schema: Schema, scope: Scope) -> Question:
@@ -37,7 +37,13 @@ def conversations(schema: Schema, scope: Scope) -> Question:
     mine = schema["conversation_visibilities"].alias("mine")
     return Question(
         name="conversations",
-        select=select(talks, mine.c.person_id.label("me"), mine.c.unread, people.c.diaspora_handle)
+        select=select(
+            *kept(talks),
+            talks.c.updated_at,
+            mine.c.person_id.label("me"),
+            mine.c.unread,
+            people.c.diaspora_handle,
+        )
         .select_from(talks)
         .join(mine, mine.c.conversation_id == talks.c.id)
         .outerjoin(people, people.c.id == talks.c.author_id)
@@ -45,7 +51,6 @@ def conversations(schema: Schema, scope: Scope) -> Question:
         owner=mine.c.person_id,
         by_person=True,
         order=(mine.c.person_id, talks.c.id),
-        used=frozenset(("updated_at",)),
     )
 
 
@@ -56,7 +61,7 @@ def messages(schema: Schema, scope: Scope) -> Question:
     return Question(
         name="messages",
         select=select(
-            table,
+            *kept(table),
             mine.c.person_id.label("me"),
             people.c.diaspora_handle,
             talks.c.guid.label("conversation_guid"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Select, select
 
 from vaultd.sources.diaspora.questions.question import Question, Scope
-from vaultd.sources.diaspora.schema import Schema
+from vaultd.sources.diaspora.schema import Schema, kept
 
 
 def aspects(schema: Schema, scope: Scope) -> Question:
@@ -13,7 +13,7 @@ def aspects(schema: Schema, scope: Scope) -> Question:
     table = schema["aspects"]
     return Question(
         name="aspects",
-        select=select(table).where(scope.users(table.c.user_id)),
+        select=select(*kept(table)).where(scope.users(table.c.user_id)),
         owner=table.c.user_id,
         by_person=False,
         order=(table.c.user_id, table.c.id),
@@ -40,7 +40,7 @@ def contacts(schema: Schema, scope: Scope) -> Question:
     table, people = schema["contacts"], schema["people"]
     return Question(
         name="contacts",
-        select=select(table, people.c.diaspora_handle, people.c.guid)
+        select=select(*kept(table), people.c.diaspora_handle, people.c.guid)
         .select_from(table)
         .outerjoin(people, people.c.id == table.c.person_id)
         .where(scope.users(table.c.user_id)),
@@ -66,7 +66,7 @@ def blocks(schema: Schema, scope: Scope) -> Question:
     table, people = schema["blocks"], schema["people"]
     return Question(
         name="blocks",
-        select=select(table, people.c.diaspora_handle, people.c.guid)
+        select=select(*kept(table), people.c.diaspora_handle, people.c.guid)
         .select_from(table)
         .outerjoin(people, people.c.id == table.c.person_id)
         .where(scope.users(table.c.user_id)),
@@ -81,7 +81,7 @@ def followed_tags(schema: Schema, scope: Scope) -> Question:
     table, tags = schema["tag_followings"], schema["tags"]
     return Question(
         name="followed_tags",
-        select=select(table, tags.c.name)
+        select=select(*kept(table), tags.c.name)
         .select_from(table)
         .outerjoin(tags, tags.c.id == table.c.tag_id)
         .where(scope.users(table.c.user_id)),

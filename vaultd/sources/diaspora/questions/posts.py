@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import case, select
 
 from vaultd.sources.diaspora.questions.question import Question, Scope
-from vaultd.sources.diaspora.schema import Schema
+from vaultd.sources.diaspora.schema import Schema, kept
 
 
 def posts(schema: Schema, scope: Scope) -> Question:
@@ -28,7 +28,7 @@ def posts(schema: Schema, scope: Scope) -> Question:
     )
     return Question(
         name="posts",
-        select=select(table, handle.label("root_handle"), person.label("root_person")).where(
+        select=select(*kept(table), handle.label("root_handle"), person.label("root_person")).where(
             scope.persons(table.c.author_id)
         ),
         owner=table.c.author_id,
@@ -43,7 +43,7 @@ def photos(schema: Schema, scope: Scope) -> Question:
     table = schema["photos"]
     return Question(
         name="photos",
-        select=select(table).where(scope.persons(table.c.author_id)),
+        select=select(*kept(table)).where(scope.persons(table.c.author_id)),
         owner=table.c.author_id,
         by_person=True,
         order=(table.c.author_id, table.c.id),
@@ -68,7 +68,7 @@ def _of_posts(schema: Schema, scope: Scope, name: str, table: Any, column: Any) 
     own = schema["posts"]
     return Question(
         name=name,
-        select=select(table)
+        select=select(*kept(table))
         .select_from(table)
         .join(own, own.c.id == column)
         .where(scope.persons(own.c.author_id)),
@@ -83,7 +83,7 @@ def poll_answers(schema: Schema, scope: Scope) -> Question:
     answers, own, table = schema["poll_answers"], schema["polls"], schema["posts"]
     return Question(
         name="poll_answers",
-        select=select(answers)
+        select=select(*kept(answers))
         .select_from(answers)
         .join(own, own.c.id == answers.c.poll_id)
         .join(table, table.c.id == own.c.status_message_id)

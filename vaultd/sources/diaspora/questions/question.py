@@ -32,7 +32,7 @@ class Question:
     `owner` is the column that says whose a row is: a people.id if `by_person`, else a users.id.
     `order` is the readers' order; what it sorts by shows in lists, so it is hashed too.
     `tied` is the joined row of `people` that becomes part of the audience.
-    `unused` are columns of the rows that no record holds; `used` are noise that one does hold.
+    `unused` are columns of the rows that no record holds.
     """
 
     name: str
@@ -42,7 +42,6 @@ class Question:
     order: tuple[Any, ...]
     tied: Any = None
     unused: frozenset[str] = frozenset()
-    used: frozenset[str] = frozenset()
 
     @property
     def ordered(self) -> Select[Any]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Select, and_, literal, or_, select
 
 from vaultd.sources.diaspora.questions.question import Question, Scope
-from vaultd.sources.diaspora.schema import Schema
+from vaultd.sources.diaspora.schema import Schema, kept
 
 _SIGNED: Final = {
     "comments": ("comment_signatures", "comment_id"),
@@ -22,7 +22,7 @@ def comments(schema: Schema, scope: Scope) -> Question:
     author = schema["people"].alias("author")
     query = (
         select(
-            table,
+            *kept(table),
             post.c.guid.label("parent_guid"),
             post.c.author_id.label("parent_person"),
             *_signature(schema, "comments", author),
@@ -48,7 +48,7 @@ def likes(schema: Schema, scope: Scope) -> Question:
     author = schema["people"].alias("author")
     query = (
         select(
-            table,
+            *kept(table),
             post.c.guid.label("post_guid"),
             post.c.author_id.label("post_person"),
             *_signature(schema, "likes", author),
@@ -76,7 +76,7 @@ def likes_of_comments(schema: Schema, scope: Scope) -> Question:
     of_post, of_owner = schema["posts"].alias("of_post"), people.alias("of_post_author")
     query = (
         select(
-            table,
+            *kept(table),
             remark.c.guid.label("comment_guid"),
             remark.c.author_id.label("comment_person"),
             of_post.c.guid.label("of_post_guid"),
@@ -109,7 +109,7 @@ def votes(schema: Schema, scope: Scope) -> Question:
     author = schema["people"].alias("author")
     query = (
         select(
-            table,
+            *kept(table),
             polls.c.guid.label("poll_guid"),
             answers.c.guid.label("answer_guid"),
             post.c.guid.label("post_guid"),

@@ -193,7 +193,9 @@ def build_pod(shape: Shape, seed: int = 1) -> BenchPod:
     for number in range(REMOTE_PODS):
         world.pod(f"pod{number}.example", 1)
     for number in range(800):
-        world.remote(f"r{number}", f"pod{number % REMOTE_PODS}.example", f"R{number}", "", closed=False)
+        world.remote(
+            f"r{number}", f"pod{number % REMOTE_PODS}.example", f"R{number}", "", closed=False
+        )
     # Posts by remote authors: what local accounts comment on, and what a pod mostly holds.
     for _ in range(20_000):
         author = world.rng.choice(world.remotes)

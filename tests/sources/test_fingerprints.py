@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ from vaultd.sources.diaspora.database import open_engine
 from vaultd.sources.diaspora.hashing import Hasher
 from vaultd.sources.export_file import ExportFileSource
 from vaultd.story.pod import POD_URL, populate
-from vaultd.story.schema import create_schema
+from vaultd.story.schema import build_schema, create_schema
 from vaultd.story.world import World
 
 pytestmark = pytest.mark.xdist_group("realpod")
@@ -60,9 +62,8 @@ class Pod:
         self.engine = create_engine(url) if url.startswith("sqlite") else open_engine(url)
         folder.mkdir(exist_ok=True)
         self.meta: MetaData = create_schema(self.engine, "0.9")
-        world = World(self.meta, random.Random(7), folder, POD_URL)
-        populate(world, 60)
-        _what_the_demo_lacks(world)
+        world = _world()
+        world.metadata = self.meta
         world.flush(self.engine)
         self.url = url
         self.source = DiasporaSource(url, POD_URL, folder)
@@ -79,6 +80,16 @@ class Pod:
             if isinstance(record, Record) and not record.passive:
                 found[account.key][record.kind, record.id] = encode_body(record.body)
         return found
+
+
+@cache
+def _world() -> World:
+    # Making the keys takes a second; no test looks at the pictures.
+    with tempfile.TemporaryDirectory() as images:
+        world = World(build_schema("0.9"), random.Random(7), Path(images), POD_URL)
+        populate(world, 60)
+    _what_the_demo_lacks(world)
+    return world
 
 
 def _what_the_demo_lacks(world: World) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, select
 
 from vaultd.records import Body, Json, Record
 from vaultd.sources.base import SourceAccount, Trouble
+from vaultd.sources.diaspora.guest import Pace
 from vaultd.sources.diaspora.questions.question import Question
 from vaultd.sources.diaspora.schema import NOISE, Schema
 from vaultd.sources.diaspora.scope import ListScope
@@ -55,10 +56,12 @@ class Batch:
         schema: Schema,
         accounts: Iterable[SourceAccount],
         pod_url: str,
+        pace: Pace | None = None,
     ) -> None:
         self.connection = connection
         self.schema = schema
         self.pod_url = pod_url
+        self._pace = pace or Pace()
         self._extra: dict[tuple[str, frozenset[str]], list[str]] = {}
         self.by_user = {account.key: account for account in accounts}
         self.ties = {account.key: Ties() for account in self.by_user.values()}
@@ -83,12 +86,17 @@ class Batch:
         return list(self.by_person)
 
     def rows(self, query: Select[Any]) -> Iterator[Row]:
-        """Stream the rows of a query as mappings."""
+        """Stream the rows of a query by column name."""
+        for part in self.parts(query):
+            yield from part
+
+    def parts(self, query: Select[Any]) -> Iterator[list[Row]]:
+        """Stream the rows of a query as they come from the database, some at a time."""
         with self.connection.execute(query) as result:
             names = tuple(result.keys())
             for part in result.partitions():
-                for row in part:
-                    yield dict(zip(names, row, strict=True))
+                yield [dict(zip(names, row, strict=True)) for row in part]
+                self._pace.passed(len(part))
 
     def ask(self, question: Question | None) -> Iterator[Row]:
         """Stream the rows of a question in its order; a table that a pod lacks has none."""

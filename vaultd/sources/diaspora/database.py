@@ -16,12 +16,13 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from vaultd.errors import DatabaseError
+from vaultd.sources.diaspora.guest import NO_LIMITS, Limits
 from vaultd.sources.diaspora.hashing import register
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-_STREAM: Final = 2000
+STREAM: Final = 2000
 _LENIENT: Final = "vaultd_utf8"
 
 
@@ -107,8 +108,12 @@ def _plan_for_all_rows(connection: Connection) -> None:
 
 
 @contextmanager
-def snapshot(engine: Engine) -> Iterator[Connection]:
-    """One read-only transaction that sees one moment; rows stream.
+def snapshot(
+    engine: Engine,
+    limits: Limits = NO_LIMITS,
+    portion: int = STREAM,
+) -> Iterator[Connection]:
+    """One read-only transaction that sees one moment; rows stream, `portion` of them at a time.
 
     Raises DatabaseError for everything the driver raises, without the statement's values.
     """
@@ -118,16 +123,20 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
             if name == "postgresql":
                 connection = connection.execution_options(postgresql_readonly=True)
                 _plan_for_all_rows(connection)
-            if name == "mysql":
+                limits.apply(connection)
+            elif name == "mysql":
+                limits.apply(connection)
                 connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
                 connection.rollback()
                 connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-            yield connection.execution_options(stream_results=True, yield_per=_STREAM)
+            else:
+                limits.apply(connection)
+            yield connection.execution_options(stream_results=True, yield_per=portion)
             connection.rollback()
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None)
-        reason = str(cause or error).strip().splitlines()[0][:200] if (cause or error) else ""
-        raise DatabaseError(
-            f"The pod's database cannot be read: {reason}",
-            hint="Check pod.database and that this user may SELECT every table.",
-        ) from error
+        reason, hint = limits.told(cause), "Try again when the pod is less busy, or wait longer."
+        if reason is None:
+            reason = str(cause or error).strip().splitlines()[0][:200]
+            hint = "Check pod.database and that this user may SELECT every table."
+        raise DatabaseError(f"The pod's database cannot be read: {reason}", hint=hint) from error

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -19,20 +20,43 @@ from vaultd.sources.diaspora.questions import Question, received
 from vaultd.sources.diaspora.relayables import comment, like, load_key, vote, with_signature
 from vaultd.sources.diaspora.values import exact, seconds, text
 
+_KEYS: Final = 1000  # in one query
+_KEPT: Final = 4000
+
 
 class LocalKeys:
-    """Private keys of local authors, loaded when a signature is really made (facts B2)."""
+    """Private keys of local authors, loaded when a signature is really made (facts B2).
 
-    def __init__(self, fetch: Callable[[int], str | None]) -> None:
+    Authors are announced as their rows come by; the first key that is needed is fetched together
+    with those of up to a thousand others. At most some thousand keys are kept.
+    """
+
+    def __init__(self, fetch: Callable[[list[int]], dict[int, str]]) -> None:
         self._fetch = fetch
-        self._keys: dict[int, rsa.RSAPrivateKey | None] = {}
+        self._announced: dict[int, None] = {}  # a set that keeps its order
+        self._found: dict[int, str | rsa.RSAPrivateKey | None] = {}
+
+    def announce(self, users: Iterable[int]) -> None:
+        """Note users whose keys will perhaps be needed soon."""
+        self._announced.update((user, None) for user in users if user not in self._found)
 
     def __call__(self, user: int) -> rsa.RSAPrivateKey | None:
         """Return a local user's RSA key, None where there is none."""
-        if user not in self._keys:
-            pem = self._fetch(user)
-            self._keys[user] = None if pem is None else load_key(pem)
-        return self._keys[user]
+        if user not in self._found:
+            self._get(user)
+        key = self._found[user]
+        if isinstance(key, str):
+            key = self._found[user] = load_key(key)
+        return key
+
+    def _get(self, user: int) -> None:
+        wanted = [user, *islice((u for u in self._announced if u != user), _KEYS - 1)]
+        pems = self._fetch(wanted)
+        if len(self._found) + len(wanted) > _KEPT:
+            self._found.clear()
+        for one in wanted:
+            self._announced.pop(one, None)
+            self._found[one] = pems.get(one)
 
 
 def read_received(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
@@ -69,7 +93,17 @@ _VOTE: Final = _Kind(
 
 
 def _received(batch: Batch, asked: Question, how: _Kind, keys: LocalKeys) -> Iterator[Item]:
-    for row in batch.ask(asked):
+    for part in batch.parts(asked.ordered):
+        keys.announce(
+            row["author_owner"]
+            for row in part
+            if row["author_signature"] is None and row["author_owner"] is not None
+        )
+        yield from _of_part(batch, part, how, keys)
+
+
+def _of_part(batch: Batch, part: list[Row], how: _Kind, keys: LocalKeys) -> Iterator[Item]:
+    for row in part:
         account = batch.by_person[row[how.owner]]
         ties, author = batch.ties[account.key], row["author_id"]
         body = how.make(row, text(row["author_handle"]), account.handle)

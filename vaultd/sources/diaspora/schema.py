@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Column, Connection, MetaData, Table, func, inspect, select
 
 from vaultd.errors import DatabaseError
+from vaultd.sources.diaspora.dates import reflect_leniently
 
 NEEDED: Final = (
     "users people profiles aspects aspect_memberships aspect_visibilities blocks comments contacts "
@@ -52,6 +53,7 @@ class Schema:
             )
         wanted = [name for name in (*NEEDED, *OPTIONAL) if name in present]
         metadata = MetaData()
+        reflect_leniently(metadata, connection.engine)
         metadata.reflect(connection, only=wanted, resolve_fks=False)
         self._tables = metadata.tables
         self.version = self._version(connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,9 +15,10 @@ from vaultd.sources.diaspora.account import read_accounts
 from vaultd.sources.diaspora.activity import read_activity
 from vaultd.sources.diaspora.batch import CHUNK, Batch, Row
 from vaultd.sources.diaspora.conversations import read_conversations
-from vaultd.sources.diaspora.database import open_engine, snapshot
+from vaultd.sources.diaspora.database import STREAM, open_engine, snapshot
 from vaultd.sources.diaspora.fingerprints import Fingerprints
 from vaultd.sources.diaspora.graph import read_graph
+from vaultd.sources.diaspora.guest import Limits, Pace
 from vaultd.sources.diaspora.moment import moment
 from vaultd.sources.diaspora.people import read_inbox, read_people
 from vaultd.sources.diaspora.posts import read_posts
@@ -31,8 +33,23 @@ class DiasporaSource:
     `pod_url` is environment.url of the pod, `uploads` its `public/uploads` folder.
     """
 
-    def __init__(self, database_url: str, pod_url: str, uploads: Path) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        pod_url: str,
+        uploads: Path,
+        *,
+        statement_timeout: float = 0,
+        lock_timeout: float = 0,
+        rows_per_second: int = 0,
+    ) -> None:
+        """Prepare to read; nothing is opened yet. Raises DatabaseError for an unusable URL.
+
+        The timeouts are in seconds (see Limits); `rows_per_second` holds `read` back. 0 is off.
+        """
         self._engine = open_engine(database_url)
+        self._limits = Limits(statement_timeout, lock_timeout)
+        self._pace = Pace(rows_per_second)
         self._pod_url = pod_url
         self._images = uploads / "images"
         self._schema: Schema | None = None
@@ -50,7 +67,7 @@ class DiasporaSource:
 
     def info(self) -> SourceInfo:
         """Describe engine, schema version and the release it means; raises DatabaseError."""
-        with snapshot(self._engine) as connection:
+        with self._snapshot() as connection:
             self._schema = None
             schema = self._schema_of(connection)
             users = schema["users"]
@@ -62,7 +79,7 @@ class DiasporaSource:
 
     def accounts(self, usernames: Sequence[str] | None = None) -> list[SourceAccount]:
         """Return these accounts, or all, in the order of their ids; raises DatabaseError."""
-        with snapshot(self._engine) as connection:
+        with self._snapshot() as connection:
             schema = self._schema_of(connection)
             users, people, profiles = schema["users"], schema["people"], schema["profiles"]
             query = (
@@ -96,10 +113,10 @@ class DiasporaSource:
         self, accounts: Sequence[SourceAccount]
     ) -> Iterator[tuple[SourceAccount, Record | Trouble]]:
         """Yield the records of a batch; see Source.read."""
-        with snapshot(self._engine) as connection:
+        with self._snapshot() as connection:
             schema = self._schema_of(connection)
-            batch = Batch(connection, schema, accounts, self._pod_url)
-            keys = LocalKeys(self._private_key)
+            batch = Batch(connection, schema, accounts, self._pod_url, self._pace)
+            keys = LocalKeys(self._private_keys)
             yield from read_accounts(batch)
             yield from read_graph(batch)
             yield from read_posts(batch)
@@ -111,7 +128,7 @@ class DiasporaSource:
 
     def fingerprints(self, accounts: Sequence[SourceAccount]) -> dict[int, bytes]:
         """Return 16 bytes per account key; see Source.fingerprints. Raises DatabaseError."""
-        with snapshot(self._engine) as connection:
+        with self._snapshot() as connection:
             schema = self._schema_of(connection)
             if self._fingerprints is None or self._fingerprints.schema is not schema:
                 self._fingerprints = Fingerprints(schema, connection, self._pod_url)
@@ -119,16 +136,20 @@ class DiasporaSource:
 
     def moment(self) -> bytes | None:
         """Return what no write leaves as it was; see Source.moment. Raises DatabaseError."""
-        with snapshot(self._engine) as connection:
+        with self._snapshot() as connection:
             return moment(connection)
 
-    def _private_key(self, user: int) -> str | None:
-        # Signatures are made while a table streams, so the key comes over a connection of its own.
-        with snapshot(self._engine) as connection:
+    def _private_keys(self, wanted: list[int]) -> dict[int, str]:
+        # Signatures are made while a table streams, so keys come over a connection of their own.
+        with self._snapshot() as connection:
             users = self._schema_of(connection)["users"]
-            query = select(users.c.serialized_private_key).where(users.c.id == user)
-            value = connection.execute(query).scalar()
-            return None if value is None else text(value)
+            query = select(users.c.id, users.c.serialized_private_key).where(
+                users.c.id.in_(wanted), users.c.serialized_private_key.is_not(None)
+            )
+            return {user: text(pem) for user, pem in connection.execute(query)}
+
+    def _snapshot(self) -> AbstractContextManager[Connection]:
+        return snapshot(self._engine, self._limits, self._pace.portion(STREAM))
 
     def open_file(self, name: str) -> BinaryIO:
         """Open a picture in `uploads/images`; raises FileNotFoundError for names that leave it."""

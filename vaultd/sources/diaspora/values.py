@@ -35,12 +35,12 @@ def seconds(value: object) -> str | None:
 
 
 def exact(value: object) -> str | None:
-    """Return a time with microseconds where it has any."""
+    """Return a time with microseconds where it has any; a text that is no time as it is."""
     if type(value) is datetime and value.tzinfo is None and value.year >= _FOUR_DIGITS:
         return f"{value.isoformat()}Z"
     moment = _moment(value)
     if moment is None:
-        return None
+        return given(value)
     if not moment.microsecond:
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

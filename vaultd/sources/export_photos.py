@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, Final
 
 from vaultd.errors import ExportFileError
+from vaultd.sources.export_reading import ZIP_METHODS
 
 MAX_PICTURE: Final = 256 * 1024 * 1024
 
@@ -34,6 +35,8 @@ class PhotosZip:
             raise FileNotFoundError(f"{name!r} is not in the photos archive") from error
         if info.file_size > self._limit:
             raise OSError(f"{name!r} is larger than {self._limit:,} bytes")
+        if info.compress_type not in ZIP_METHODS:
+            raise OSError(f"{name!r} is packed in an unusual way")
         try:
             return io.BufferedReader(_Entry(self._archive.open(info), name))
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:

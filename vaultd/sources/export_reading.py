@@ -16,6 +16,9 @@ from vaultd.records import Body
 DEFAULT_LIMIT: Final = 2 * 1024**3
 MAX_DEPTH: Final = 24  # of the file; records add some of their own
 
+# zipfile unpacks bzip2 and lzma without a bound, and their errors are of other classes.
+ZIP_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
 _PIECE: Final = 1 << 20
 _HINT: Final = "A diaspora* export is a .json, .json.gz or .zip file made in its settings."
 
@@ -67,6 +70,8 @@ def _from_zip(path: Path, file: BinaryIO, limit: int) -> bytes:
         with zipfile.ZipFile(file) as archive:
             for info in archive.infolist():
                 if info.filename.lower().endswith(".json"):
+                    if info.compress_type not in ZIP_METHODS:
+                        raise _refusal(path, "is a zip file packed in an unusual way")
                     with archive.open(info) as entry:
                         return _read(path, entry, limit)
     except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:

@@ -109,7 +109,7 @@ class ExportRecords:
                 if key in item:
                     row[key] = [*texts(item, key)]
             for uri in texts(row, "subscribed_pods_uris"):
-                host = urlsplit(uri).netloc.lower()
+                host = _netloc(uri)
                 if host and host != _host(self._handle):
                     self._saw(host, "participation")
             for handle in texts(row, "subscribed_users_ids"):
@@ -206,6 +206,13 @@ class ExportRecords:
 
     def _trouble(self, table: str, number: int, reason: str) -> Trouble:
         return Trouble(table, str(number), f"{reason} ({self._where})")
+
+
+def _netloc(uri: str) -> str:
+    try:
+        return urlsplit(uri).netloc.lower()
+    except ValueError:
+        return ""  # such as "http://["; it names no pod
 
 
 def _host(handle: str) -> str:

@@ -1,0 +1,154 @@
+"""Hostile escrows, and damaged rows of the state database: a typed error or a valid value."""
+
+from __future__ import annotations
+
+import msgpack
+import nacl.public
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fuzz.mutations import examples, hostile, peak, typed
+from tests.vault.small_vault import Objects
+from vaultd.backup.escrow import escrow_name, open_secret, seal_secret
+from vaultd.keys import Secrets
+from vaultd.restore.escrow import secrets_for
+from vaultd.state.digests import Digests
+from vaultd.state.index import AccountIndex
+from vaultd.state.photos import KnownPhoto, PhotoCache
+from vaultd.state.points import StoredArchive, pack_archives, unpack_archives
+
+MIB = 2**20
+PODMIN = Secrets.from_secret(b"the podmin's own")
+DIGESTS = Digests(b"s" * 32)
+VAULT = "ab" * 16
+PLAIN = msgpack.packb({"version": 1, "account": "a@b", "guid": "g" * 32, "secret": b"s" * 16})
+SEALED = seal_secret(PODMIN.recipient, "a@b", "g" * 32, b"s" * 16)
+ROWS = pack_archives(tuple(StoredArchive(n, f"{VAULT}/{n}", n, b"h" * 32) for n in (1, 2**40)))
+HEAD = msgpack.packb((1, "little", [], 20_000_000, 0))
+UTF8 = "UnicodeDecodeError is not caught (backup/escrow, state/points)"
+ENGINE = "a damaged row of the state database is not always noticed"
+
+
+def _index() -> bytes:
+    index = AccountIndex(DIGESTS)
+    for number in range(20):
+        index.observe("post", f"{number:032x}", number)
+        index.observe("person", f"somebody{number}@pod", number, passive=True)
+    index.observe("like", "x" * 300, 1)
+    return b"".join(index.dump())
+
+
+def _photos() -> bytes:
+    cache = PhotoCache(DIGESTS)
+    for number in range(9):
+        cache.put(f"f{number}", "a.png", KnownPhoto(bytes([number]) * 32, 7, number, 1))
+    return cache.dump()
+
+
+def _unpacked(data: bytes) -> bytes:
+    return bytes(zstandard.ZstdDecompressor().decompressobj().decompress(data))
+
+
+INDEX, PHOTOS = _index(), _photos()
+
+
+def _seal(plain: bytes) -> bytes:
+    return nacl.public.SealedBox(nacl.public.PublicKey(PODMIN.recipient.box)).encrypt(plain)
+
+
+def _open(sealed: bytes) -> None:
+    typed(open_secret, sealed, PODMIN)
+    place = Objects({escrow_name(VAULT, sealed): sealed, f"{VAULT}/escrow-x": b""})
+    for account in (None, "a", "a@b"):
+        typed(secrets_for, place, PODMIN, account)
+
+
+@given(hostile(SEALED))
+@examples(150)
+def test_any_escrow_object_is_opened_or_refused(sealed: bytes) -> None:
+    _open(sealed)
+
+
+@given(hostile(PLAIN, max_size=3000))
+@examples(200)
+@pytest.mark.xfail(strict=False, reason=UTF8)
+def test_what_a_stranger_seals_to_the_podmin_is_opened_or_refused(plain: bytes) -> None:
+    _open(_seal(plain))
+
+
+def _nested(depth: int) -> bytes:
+    return b"".join([zstandard.ZstdDecompressor().decompressobj().decompress(data)])
+
+
+@pytest.mark.xfail(strict=False, reason="RecursionError is not caught (restore/ and backup/escrow)")
+@pytest.mark.parametrize("depth", [900, 3900])
+def test_a_nested_escrow_is_refused(depth: int) -> None:
+    _open(_seal(_nested(depth)))
+
+
+@given(hostile(ROWS))
+@examples(400)
+@pytest.mark.xfail(strict=False, reason=UTF8)
+def test_any_archive_list_is_read_or_refused(data: bytes) -> None:
+    typed(unpack_archives, data)
+
+
+def _use_index(data: bytes) -> None:
+    index = AccountIndex.load(DIGESTS, [data[:50], data[50:]])
+    index.observe("post", f"{3:032x}", 3)
+    index.observe("post", "new", 3)
+    for gone in index.missing():
+        assert gone.kind
+    index.counts()
+    assert list(index.dump())
+
+
+def _use_photos(data: bytes) -> None:
+    cache = PhotoCache(DIGESTS, data)
+    for number in range(9):
+        cache.get(f"f{number}", "a.png")
+    cache.dump(everything=True)
+
+
+@given(hostile(INDEX))
+@examples(200)
+@pytest.mark.xfail(strict=False, reason=ENGINE)
+def test_any_index_is_used_or_refused(data: bytes) -> None:
+    typed(_use_index, data)
+
+
+@given(hostile(_unpacked(INDEX)))
+@examples(200)
+@pytest.mark.xfail(strict=False, reason=ENGINE)
+def test_any_unpacked_index_is_used_or_refused(plain: bytes) -> None:
+    typed(_use_index, zstandard.ZstdCompressor(level=1).compress(plain))
+
+
+@given(hostile(PHOTOS))
+@examples(200)
+@pytest.mark.xfail(strict=False, reason=ENGINE)
+def test_any_picture_list_is_used_or_refused(data: bytes) -> None:
+    typed(_use_photos, data)
+
+
+@given(st.binary(max_size=300))
+@examples(100)
+@pytest.mark.xfail(strict=False, reason=ENGINE)
+def test_any_unpacked_picture_list_is_used_or_refused(plain: bytes) -> None:
+    typed(_use_photos, zstandard.ZstdCompressor(level=1).compress(plain))
+
+
+@pytest.mark.xfail(strict=False, reason="the index believes the sizes that its head claims")
+@pytest.mark.parametrize(
+    "plain",
+    [
+        b"\xff\xff\xff\x0f",
+        len(HEAD).to_bytes(4, "little") + HEAD,
+    ],
+    ids=["head", "count"],
+)
+def test_an_index_takes_no_more_memory_than_it_has_bytes(plain: bytes) -> None:
+    data = zstandard.ZstdCompressor(level=1).compress(plain)
+    assert peak(lambda: _use_index(data)) < 16 * MIB

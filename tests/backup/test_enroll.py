@@ -10,7 +10,6 @@ from tests.backup.test_run import Watched
 from tests.backup.world import World
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backup.enroll import enroll, enroll_all, load_recovery
-from vaultd.backup.escrow import escrow_name, open_secret, seal_secret
 from vaultd.errors import (
     AccountError,
     ConfigError,
@@ -20,6 +19,7 @@ from vaultd.errors import (
     WrongKeyError,
 )
 from vaultd.keys import Secrets
+from vaultd.vault.escrow import escrow_name, open_secret, seal_secret
 
 RECOVERY = Secrets.from_secret(b"the podmin's key")
 USER = Secrets.from_secret(b"a user's own kit")

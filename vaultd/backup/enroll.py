@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from vaultd.backends.base import Backend
-from vaultd.backup.escrow import seal_secret, store_escrow
+from vaultd.backup.escrow import store_escrow
 from vaultd.errors import AccountError, ConfigError, PlaceError, UsageError
 from vaultd.keys import Recipient, Secrets, generate_secret
 from vaultd.sources.base import Source, SourceAccount
 from vaultd.state.store import Enrollment, State
+from vaultd.vault.escrow import seal_secret
 
 RECOVERY_FILE: Final = "recovery.recipient"
 

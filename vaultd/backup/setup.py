@@ -11,7 +11,7 @@ from pathlib import Path
 from vaultd.backends.base import Backend
 from vaultd.backends.place import open_place
 from vaultd.backup.enroll import RECOVERY_FILE, load_recovery
-from vaultd.config import Config, redact_url
+from vaultd.config import Config, duration, redact_url
 from vaultd.errors import VaultdError
 from vaultd.keys import PodKey
 from vaultd.sources.diaspora import DiasporaSource
@@ -29,7 +29,17 @@ class Check:
 
 def open_source(config: Config) -> DiasporaSource:
     """Return the pod's source as the config names it."""
-    return DiasporaSource(config.pod.database, config.pod.url, Path(config.pod.uploads))
+    limits = config.limits
+    return DiasporaSource(
+        config.pod.database,
+        config.pod.url,
+        Path(config.pod.uploads),
+        statement_timeout=duration(
+            limits.statement_timeout, "limits.statement_timeout"
+        ).total_seconds(),
+        lock_timeout=duration(limits.lock_timeout, "limits.lock_timeout").total_seconds(),
+        rows_per_second=limits.rows_per_second,
+    )
 
 
 def check_all(config: Config) -> list[Check]:

@@ -6,42 +6,39 @@ account's recovery secret, so that the storage and the podmin's paper are enough
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 
-import msgspec
-import nacl.exceptions
-import nacl.public
-
-from vaultd.errors import UsageError, WrongKeyError
+from vaultd.errors import DamageError, UsageError, WrongKeyError
 from vaultd.keys import Secrets
+from vaultd.vault.escrow import MAX_ESCROW, open_secret
 from vaultd.vault.listing import open_vault, vault_ids
 from vaultd.vault.place import Place
 
-_MAX_ESCROW = 4096
+
+@dataclass(slots=True)
+class Escrows:
+    """What the key opened, by diaspora ID; and the names of objects that hold nothing usable."""
+
+    secrets: dict[str, Secrets] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
 
 
-class Escrow(msgspec.Struct, frozen=True):
-    """What an escrow object holds: the account's diaspora ID, guid and 16-byte secret."""
+def escrows(place: Place, podmin: Secrets) -> Escrows:
+    """Open every escrow in a place that is sealed to the podmin's recovery key.
 
-    version: int
-    account: str
-    guid: str
-    secret: bytes
-
-    def __repr__(self) -> str:
-        return f"Escrow(account={self.account!r})"
-
-
-def escrows(place: Place, podmin: Secrets) -> Iterator[Escrow]:
-    """Yield every escrow in a place that the podmin's recovery key opens."""
-    opener = nacl.public.SealedBox(podmin.box)
+    Those of other podmins are passed over (a sealed box does not tell damage from another key).
+    """
+    found = Escrows()
     for vault_id in vault_ids(place):
         for name in open_vault(place, vault_id, headers=False).escrows:
             try:
-                plain = opener.decrypt(place.read(name, 0, _MAX_ESCROW))
-                yield msgspec.msgpack.decode(plain, type=Escrow)
-            except (nacl.exceptions.CryptoError, ValueError, msgspec.MsgspecError):
-                continue  # sealed to another podmin, or damaged: it opens nothing for us
+                escrow = open_secret(place.read(name, 0, MAX_ESCROW), podmin)
+                found.secrets[escrow.account] = Secrets.from_secret(escrow.secret)
+            except WrongKeyError:
+                continue
+            except (DamageError, ValueError):
+                found.damaged.append(name)
+    return found
 
 
 def secrets_for(place: Place, podmin: Secrets, account: str | None) -> Secrets:
@@ -50,16 +47,23 @@ def secrets_for(place: Place, podmin: Secrets, account: str | None) -> Secrets:
     `account` is a user name or diaspora ID. Raises WrongKeyError when the key opens no escrow
     here, UsageError when the account is not among them or none was named.
     """
-    found = {escrow.account: escrow for escrow in escrows(place, podmin)}
+    opened = escrows(place, podmin)
+    found = opened.secrets
+    if not found and opened.damaged:
+        raise DamageError(
+            f"The podmin's recovery key opens {len(opened.damaged)} escrow objects here, and none "
+            f"holds a secret ({opened.damaged[0]}).",
+            hint="Try another target, or the users' own kits.",
+        )
     if not found:
         raise WrongKeyError(
             "There is no vault of this kit here, and the kit is not the podmin's recovery key of "
             "any vault here either.",
             hint="The words are valid, but belong to another vault or another place.",
         )
-    for handle, escrow in found.items():
+    for handle, secrets in found.items():
         if account is not None and account in (handle, handle.partition("@")[0]):
-            return Secrets.from_secret(escrow.secret)
+            return secrets
     known = ", ".join(sorted(found)[:10])
     raise UsageError(
         f"This podmin recovery key opens {len(found)} accounts here ({known}"

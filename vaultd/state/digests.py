@@ -8,11 +8,12 @@ import hashlib
 class Digests:
     """64-bit keyed digests as integers, under the state's 32-byte secret."""
 
-    __slots__ = ("_body", "_key")
+    __slots__ = ("_body", "_checksum", "_key")
 
     def __init__(self, secret: bytes) -> None:
         self._key = hashlib.blake2b(digest_size=8, key=secret, person=b"state-key")
         self._body = hashlib.blake2b(digest_size=8, key=secret, person=b"state-body")
+        self._checksum = hashlib.blake2b(digest_size=16, key=secret, person=b"state-checksum")
 
     def key(self, kind: str, record_id: str) -> int:
         """Return the digest of a record's kind and id; raises UnicodeEncodeError."""
@@ -25,3 +26,7 @@ class Digests:
         digest = self._body.copy()
         digest.update(encoded)
         return int.from_bytes(digest.digest(), "little")
+
+    def checksum(self) -> hashlib.blake2b:
+        """Return a keyed hash to be updated with what a value of the state packs."""
+        return self._checksum.copy()

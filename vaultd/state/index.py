@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import BinaryIO, Final, cast
+from typing import Final
 
 import msgspec
 import zstandard
@@ -20,15 +20,14 @@ import zstandard
 from vaultd.errors import DamageError
 from vaultd.state.digests import Digests
 from vaultd.state.packed_ids import id_end, pack_id, unpack_id
-from vaultd.state.pieces import STEP, Pieces, exactly, fill
+from vaultd.state.pieces import STEP, Pieces, Rows, packed
 from vaultd.state.table import KeyTable
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _PASSIVE: Final = 0x80
 _GONE: Final = 0x40  # the newest version is a tombstone
 _KIND: Final = 0x3F
 MAX_HOMES: Final = 250
-_PIECE: Final = 256 * 1024
 _MOST: Final = 20_000_000
 
 _head: Final = msgspec.msgpack.Decoder(tuple[int, str, list[str], int, int, list[int]])
@@ -81,29 +80,23 @@ class AccountIndex:
         """Read what `dump` yielded (no pieces: an empty index); raises DamageError."""
         index = cls(digests)
         joined = Pieces(pieces)
+        rows = Rows(joined, digests.checksum())
+        keys = array("Q")
         try:
-            with zstandard.ZstdDecompressor().stream_reader(cast(BinaryIO, joined)) as reader:
-                size = reader.read(4)
-                if not size and joined.empty:
-                    return index
-                head = exactly(reader, int.from_bytes(size, "little"))
-                version, order, names, count, ids, sequences = _head.decode(head)
-                if version != _VERSION or order != sys.byteorder:
-                    raise ValueError("another version")
-                if not 0 <= count <= _MOST or not 0 <= ids <= _MOST * 64:
-                    raise ValueError("impossible sizes")
-                if len(sequences) > MAX_HOMES or len(names) > _KIND:
-                    raise ValueError("impossible lists")
-                keys = array("Q", [0]) * count
-                index._bodies = array("Q", [0]) * count
-                index._kinds, index._homes = bytearray(count), bytearray(count)
-                index._ids = bytearray(ids)
-                for column in (keys, index._bodies, index._kinds, index._homes, index._ids):
-                    fill(reader, memoryview(column).cast("B"))
-                if reader.read(1):
-                    raise ValueError("it goes on after its end")
-                if count and max(index._homes) >= len(sequences):
-                    raise ValueError("a record has no archive")
+            size = rows.exactly(4) if joined.begun() else b""
+            if not size:
+                return index
+            head = rows.exactly(int.from_bytes(size, "little"))
+            version, order, names, count, ids, sequences = _head.decode(head)
+            if version != _VERSION or order != sys.byteorder:
+                raise ValueError("another version")
+            if not 0 <= count <= _MOST or not 0 <= ids <= _MOST * 64:
+                raise ValueError("impossible sizes")
+            keys.frombytes(rows.column(count * keys.itemsize))
+            index._bodies.frombytes(rows.column(count * keys.itemsize))
+            index._kinds, index._homes = rows.column(count), rows.column(count)
+            index._ids = rows.column(ids)
+            rows.end()
         except (zstandard.ZstdError, msgspec.DecodeError, ValueError) as error:
             raise DamageError(
                 f"An index in the state database is damaged ({error}); no vault is affected.",
@@ -232,19 +225,8 @@ class AccountIndex:
         return {name: n for name, n in zip(self._names, tally, strict=True) if n}
 
     def dump(self) -> Iterator[bytes]:
-        """Yield the index after `missing`, compressed, in pieces of 256 KiB.
-
-        In pieces, because a database needs several times a value's size to store it.
-        """
-        packer = zstandard.ZstdCompressor(level=1).compressobj()
-        piece = bytearray()
-        for plain in self._plain():
-            piece += packer.compress(plain)
-            if len(piece) >= _PIECE:
-                yield bytes(piece)
-                piece.clear()
-        piece += packer.flush()
-        yield bytes(piece)
+        """Yield the index after `missing`, compressed, in pieces of 256 KiB."""
+        return packed(self._plain(), self._digests.checksum())
 
     def _plain(self) -> Iterator[bytes | memoryview]:
         # Tombstones are of use only as long as the newest archive stands on others.

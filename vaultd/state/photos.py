@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +11,7 @@ import zstandard
 
 from vaultd.errors import DamageError
 from vaultd.state.digests import Digests
+from vaultd.state.pieces import Pieces, Rows, packed
 from vaultd.state.table import KeyTable
 
 _ENTRY: Final = struct.Struct("<32sQqQ")
@@ -44,11 +45,16 @@ class PhotoCache:
             self._load(data)
 
     def _load(self, data: bytes) -> None:
-        try:
-            plain = zstandard.ZstdDecompressor().decompressobj().decompress(data)
-        except zstandard.ZstdError as error:
-            raise DamageError("A picture list in the state database is damaged.") from error
         width = _KEY.size + _ENTRY.size
+        try:
+            plain = Rows(Pieces([data]), self._digests.checksum()).rest()
+            if len(plain) % width:
+                raise ValueError("it is cut")
+        except (zstandard.ZstdError, ValueError) as error:
+            raise DamageError(
+                f"A picture list in the state database is damaged ({error}); no vault is affected.",
+                hint="The account's next archive will hold everything again.",
+            ) from error
         for offset in range(0, len(plain), width):
             self._table.add(_KEY.unpack_from(plain, offset)[0])
             self._values += plain[offset + _KEY.size : offset + width]
@@ -102,12 +108,11 @@ class PhotoCache:
 
     def dump(self, *, everything: bool = False) -> bytes:
         """Return the pictures used in this run (or all that are known), compressed."""
-        packer = zstandard.ZstdCompressor(level=1).compressobj()
-        out = bytearray()
+        return b"".join(packed(self._rows(everything), self._digests.checksum()))
+
+    def _rows(self, everything: bool) -> Iterator[bytes]:
         for position, key in enumerate(self._table.keys):
             start = position * _ENTRY.size
             wanted = everything or self._used[position]
             if wanted and self._values[start : start + 32] != _NONE:
-                out += packer.compress(_KEY.pack(key) + self._values[start : start + _ENTRY.size])
-        out += packer.flush()
-        return bytes(out)
+                yield _KEY.pack(key) + self._values[start : start + _ENTRY.size]

@@ -92,7 +92,7 @@ def unpack_archives(data: bytes) -> tuple[StoredArchive, ...]:
     """Decode the column; raises DamageError."""
     try:
         return _archives.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise DamageError("An archive list in the state database is damaged.") from error
 
 
@@ -105,5 +105,5 @@ def unpack_blobs(data: bytes) -> tuple[StoredBlob, ...]:
     """Decode the column; raises DamageError."""
     try:
         return _blobs.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise DamageError("A picture list in the state database is damaged.") from error

@@ -40,7 +40,7 @@ $(VENV)/.demo: requirements.lock pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.demo
-	@$(PYTHON) -m pip --python $(BIN)/python install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.lock
+	@$(PYTHON) -m pip --python $(BIN)/python install -q --disable-pip-version-check --require-hashes --no-build-isolation --only-binary :all: --no-binary pyftpdlib,wsgidav -r requirements-dev.lock
 	@touch $@
 
 lock:

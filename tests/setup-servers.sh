@@ -1,6 +1,6 @@
 #!/bin/sh
-# Install what the tests run against (PostgreSQL, MariaDB, Chromium), or `pip`, from Debian's
-# packages when root; otherwise say in one line what to install, and go on.
+# Install what the tests run against (databases, web, FTP and SSH servers, Chromium), or `pip`,
+# from Debian's packages when root; otherwise say in one line what to install, and go on.
 set -eu
 need=""
 if [ "${1:-}" = pip ]; then
@@ -9,6 +9,10 @@ else
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need="$need postgresql"
     command -v mariadbd >/dev/null 2>&1 || [ -x /usr/sbin/mariadbd ] || need="$need mariadb-server"
     command -v chromium >/dev/null 2>&1 || need="$need chromium"
+    [ -x /usr/sbin/apache2 ] || need="$need apache2"
+    command -v rclone >/dev/null 2>&1 || need="$need rclone"
+    [ -x /usr/sbin/vsftpd ] || need="$need vsftpd"
+    [ -x /usr/sbin/sshd ] || need="$need openssh-server"
 fi
 [ -n "$need" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

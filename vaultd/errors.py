@@ -66,10 +66,45 @@ class WrongKeyError(VaultdError):
 
 
 class PlaceError(VaultdError):
-    """A place (target) cannot be reached, read or written."""
+    """A place (target) cannot be reached, read or written.
+
+    `move` says whose turn it is: `wait` (it may work later by itself), `fix` (somebody must
+    change something: credentials, room, certificate), `alarm` (stored bytes are not what they
+    should be).
+    """
 
     exit_code = 6
     code = "place"
+    move: ClassVar[str] = "fix"
+
+
+class PlaceBusy(PlaceError):
+    """The place does not answer, is busy or broke off; the same again may work.
+
+    `retry_after` is what it asked for, in seconds. Where `unknown`, the request may have taken
+    effect all the same.
+    """
+
+    code = "place-busy"
+    move = "wait"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        retry_after: float | None = None,
+        unknown: bool = True,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+        self.unknown = unknown
+
+
+class PlaceRefused(PlaceError):
+    """The place does not let us in: credentials, permission, certificate, host name."""
+
+    code = "place-refused"
 
 
 class PlaceFull(PlaceError):

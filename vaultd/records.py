@@ -96,7 +96,11 @@ def join_record(kind: str, record_id: str, body: bytes) -> bytes:
 
 def check_body(body: Body) -> None:
     """Raise DamageError for a body that is nested too deeply or has a key that is not text."""
-    _check_depth(body, MAX_DEPTH)
+    for key, value in body.items():
+        if type(key) is not str:
+            raise DamageError("A record has a map key that is not text.")
+        if isinstance(value, dict | list):
+            _check_depth(value, MAX_DEPTH - 1)
 
 
 def check_stored(value: object) -> StoredRecord:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from vaultd.backends.base import Backend
-from vaultd.backup.lane import Lane, StartOverError, open_lane
+from vaultd.backup.lane import Lane, StartOverError
+from vaultd.backup.opening import Standing, open_lane
 from vaultd.backup.packer import Commit, Packer
 from vaultd.backup.pictures import Pictures
 from vaultd.backup.report import AccountReport, Changes, Status, TargetResult, account_report
@@ -100,15 +101,22 @@ class AccountRun:
         failed = bool(self._results) or any(lane.error is not None for lane in self.lanes)
         return self.error is None and not failed and not self.again and not self._selection.part
 
-    def open(self, targets: Mapping[str, Backend], *, look: bool = False) -> None:
+    def open(
+        self,
+        targets: Mapping[str, Backend],
+        *,
+        look: bool = False,
+        standing: Standing | None = None,
+    ) -> None:
         """Find out where each vault stands; a target that cannot be asked fails alone.
 
-        With `look` the place is asked whether it still holds what the state says.
+        With `look` the place is asked whether it still holds what the state says; `standing`
+        is what the state says of the whole batch.
         """
         groups: dict[object, Packer] = {}
         for target, backend in targets.items():
             try:
-                lane, index = open_lane(self._bench, self.enrollment, target, backend)
+                lane, index = open_lane(self._bench, self.enrollment, target, backend, standing)
                 if look:
                     lane, index = self._looked_at(lane, index)
             except PlaceError as error:

@@ -11,6 +11,7 @@ from vaultd.backup.account import AccountRun, Pod, ReadAgainError
 from vaultd.backup.commit import commit
 from vaultd.backup.forget import retire
 from vaultd.backup.lane import Lane
+from vaultd.backup.opening import where_they_stand
 from vaultd.backup.packer import Commit
 from vaultd.backup.report import AccountReport, Status, account_report, unexpected
 from vaultd.backup.workbench import Workbench
@@ -90,8 +91,9 @@ class BatchRunner:
         takes = {run.account.key: run for run in runs}
         number = 0
         try:
+            standing = where_they_stand(self.bench, [job.enrollment.id for job in jobs])
             for job, run in zip(jobs, runs, strict=True):
-                guard(run, run.open, targets, look=job.look)
+                guard(run, run.open, targets, look=job.look, standing=standing)
             for account, item in self.source.read([job.account for job in jobs]):
                 run = takes[account.key]
                 try:

@@ -6,19 +6,15 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vaultd.backends.base import Backend
-from vaultd.backup.escrow import store_escrow
 from vaultd.backup.report import Changes, Status, TargetResult
 from vaultd.backup.workbench import Workbench
-from vaultd.clock import now, rfc3339
-from vaultd.errors import DamageError, ObjectMissing, VaultdError
-from vaultd.state.index import AccountIndex
+from vaultd.errors import ObjectMissing, VaultdError
 from vaultd.state.photos import PhotoCache
-from vaultd.state.points import NOTHING, StoredArchive, StoredBlob, VaultPoint
+from vaultd.state.points import StoredArchive, StoredBlob, VaultPoint
 from vaultd.state.store import Enrollment
 from vaultd.vault.layout import parse_archive_name
-from vaultd.vault.listing import Entry, open_vault
 
-_BLOB: Final = "/blob-"
+BLOB: Final = "/blob-"
 
 
 class StartOverError(Exception):
@@ -213,113 +209,3 @@ def _archives(backend: Backend, vault_id: str) -> dict[tuple[int, bytes], str]:
     """List a vault's archives; ten digits start with 0 for a long time yet."""
     parsed = ((parse_archive_name(o.name), o.name) for o in backend.list(f"{vault_id}/0"))
     return {(parts[1], parts[2]): name for parts, name in parsed if parts is not None}
-
-
-def open_lane(
-    bench: Workbench,
-    enrollment: Enrollment,
-    target: str,
-    backend: Backend,
-) -> tuple[Lane, AccountIndex]:
-    """Find out where a vault stands; a vault with a known point costs the place no request.
-
-    Raises PlaceError.
-    """
-    vaults = bench.state.vaults
-    staged = vaults.staged([enrollment.id]).get((enrollment.id, target))
-    if staged is not None:
-        if any(o.name == staged for o in backend.list(staged)):
-            vaults.promote([(enrollment.id, target)])
-        else:
-            vaults.unstage(enrollment.id, target)
-    point = vaults.point(enrollment.id, target) or NOTHING
-    damage = ""
-    if point.last is not None:
-        try:
-            pieces = vaults.index_pieces(enrollment.id, target, point.sequence)
-            index = AccountIndex.load(bench.state.digests, pieces)
-            photos = PhotoCache(bench.state.digests, point.photos)
-        except DamageError as error:
-            damage = f"{target}: {error}"
-            vaults.restart(enrollment.id, target, point.sequence)
-            point = replace(NOTHING, sequence=point.sequence)
-        else:
-            bad = {blob.digest: blob for blob in point.blobs if blob.bad}
-            photos.forget(bad)
-            lane = Lane(
-                bench=bench,
-                enrollment=enrollment,
-                target=target,
-                backend=backend,
-                point=replace(
-                    point,
-                    photos=b"",
-                    blobs=tuple(b for b in point.blobs if not b.bad),
-                ),
-                photos=photos,
-                sequence=point.sequence + 1,
-                previous=point.archives[-1].hash,
-                blobs={b.digest: b.size for b in point.blobs if not b.bad},
-                bad_blobs=bad,
-            )
-            return lane, index
-    lane = _open_fresh(bench, enrollment, (target, backend), point)
-    lane.note = damage or lane.note
-    return lane, AccountIndex(bench.state.digests)
-
-
-def _open_fresh(
-    bench: Workbench,
-    enrollment: Enrollment,
-    place: tuple[str, Backend],
-    point: VaultPoint,
-) -> Lane:
-    """Open a vault whose next archive stands on its own, after all that is there already."""
-    target, backend = place
-    if enrollment.escrow is not None:
-        store_escrow(backend, enrollment.vault_id, enrollment.escrow)
-    listing = open_vault(backend, enrollment.vault_id)
-    sequence = max(point.sequence, listing.last_sequence) + 1
-    blobs = {
-        bytes.fromhex(name.partition(_BLOB)[2]): size
-        for name, size in listing.blobs.items()
-        if _is_hash(name.partition(_BLOB)[2])
-    }
-    before = [entry.hash for entry in listing.entries if entry.sequence == sequence - 1]
-    note = ""
-    if listing.entries and point.sequence == 0:
-        note = (
-            f"{target}: the vault already holds archives up to {sequence - 1} that this state does "
-            f"not know (the state was lost); archive {sequence} holds the whole account on its own."
-        )
-    return Lane(
-        bench=bench,
-        enrollment=enrollment,
-        target=target,
-        backend=backend,
-        # Old points stay until retention lets them go, and so does every picture they may show.
-        point=replace(
-            point,
-            archives=tuple(_adopted(entry) for entry in listing.entries),
-            blobs=tuple(StoredBlob(d, size, sequence) for d, size in sorted(blobs.items())),
-        ),
-        photos=PhotoCache(bench.state.digests),
-        sequence=sequence,
-        previous=before[0] if len(before) == 1 else None,
-        blobs=blobs,
-        note=note,
-    )
-
-
-def _adopted(entry: Entry) -> StoredArchive:
-    """Return what a clear header tells of an archive that the state does not know."""
-    header = entry.header
-    needs: tuple[int, ...] = tuple(range(1, entry.sequence))
-    time = rfc3339(now())
-    if header is not None and header.needs is not None:
-        needs, time = header.needs, header.time or time
-    return StoredArchive(entry.sequence, entry.name, entry.size, entry.hash, time, 0, needs)
-
-
-def _is_hash(text: str) -> bool:
-    return len(text) == 64 and all(c in "0123456789abcdef" for c in text)

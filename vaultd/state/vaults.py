@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from sqlalchemy import Delete, delete, func, insert, select, update
+from sqlalchemy import Delete, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from vaultd.clock import now, rfc3339
@@ -107,15 +107,15 @@ class Vaults:
         """Note the points that creates in flight will make; the accounts' marks go."""
         with self._session() as session:
             _unstage(session, [(each.enrollment_id, each.target) for each in points])
+            rows = [_columns(each.enrollment_id, each.target, each.point) for each in points]
+            if rows:
+                session.execute(insert(StagedRow), rows)
             for each in points:
                 where = {
                     "enrollment_id": each.enrollment_id,
                     "target": each.target,
                     "sequence": each.point.sequence,
                 }
-                session.execute(
-                    insert(StagedRow), [_columns(each.enrollment_id, each.target, each.point)]
-                )
                 pieces = [{**where, "number": n, "data": data} for n, data in enumerate(each.index)]
                 session.execute(insert(PieceRow), pieces)
             _unmark(session, {each.enrollment_id for each in points})
@@ -123,19 +123,19 @@ class Vaults:
     def promote(self, keys: Sequence[VaultKey]) -> None:
         """These staged archives are there: their points become the vaults'."""
         with self._session() as session:
-            for account, target in keys:
-                staged = session.get(StagedRow, (account, target))
-                if staged is None:
-                    continue
-                columns = {c.name: getattr(staged, c.name) for c in StagedRow.__table__.columns}
-                session.delete(staged)
-                session.execute(_delete(VaultRow, account, target))
-                session.execute(insert(VaultRow), [columns])
-                session.execute(
-                    _delete(PieceRow, account, target).where(
-                        PieceRow.sequence != columns["last_sequence"]
-                    )
-                )
+            rows = _staged_rows(session, keys)
+            if not rows:
+                return
+            where = [
+                {"account": r["enrollment_id"], "place": r["target"], "last": r["last_sequence"]}
+                for r in rows
+            ]
+            connection = session.connection()
+            connection.execute(_each(StagedRow), where)
+            connection.execute(_each(VaultRow), where)
+            connection.execute(insert(VaultRow), rows)
+            others = _each(PieceRow).where(PieceRow.sequence != bindparam("last"))
+            connection.execute(others, where)
 
     def unstage(self, enrollment_id: int, target: str) -> None:
         """The staged archive never arrived; the vault stands where it stood."""
@@ -220,23 +220,39 @@ def _unmark(session: Session, accounts: Collection[int]) -> None:
     session.execute(delete(WatermarkRow))
 
 
-def _unstage(session: Session, keys: Sequence[VaultKey]) -> None:
+def _each(table: type[VaultRow] | type[StagedRow] | type[PieceRow]) -> Delete:
+    """Return the deletion of one vault's rows, its key to be bound: for many at once."""
+    return delete(table).where(
+        table.enrollment_id == bindparam("account"), table.target == bindparam("place")
+    )
+
+
+def _staged_rows(session: Session, keys: Collection[VaultKey]) -> list[dict[str, Any]]:
+    """Return the columns of those of these vaults that have a staged point."""
     wanted = set(keys)
-    staged = [
-        row
+    columns = StagedRow.__table__.columns
+    return [
+        dict(row)
         for part in parts({account for account, _ in keys})
-        for row in session.scalars(select(StagedRow).where(StagedRow.enrollment_id.in_(part)))
-        if (row.enrollment_id, row.target) in wanted
+        for row in session.execute(select(*columns).where(columns.enrollment_id.in_(part)))
+        .mappings()
+        .all()
+        if (row["enrollment_id"], row["target"]) in wanted
     ]
-    for row in staged:
-        session.execute(
-            _delete(PieceRow, row.enrollment_id, row.target).where(
-                PieceRow.sequence == row.last_sequence
-            )
-        )
-        session.delete(row)
-    if staged:
-        session.flush()
+
+
+def _unstage(session: Session, keys: Sequence[VaultKey]) -> None:
+    rows = _staged_rows(session, keys)
+    if not rows:
+        return
+    where = [
+        {"account": r["enrollment_id"], "place": r["target"], "last": r["last_sequence"]}
+        for r in rows
+    ]
+    connection = session.connection()
+    own = _each(PieceRow).where(PieceRow.sequence == bindparam("last"))
+    connection.execute(own, where)
+    connection.execute(_each(StagedRow), where)
 
 
 def save_objects(

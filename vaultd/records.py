@@ -48,6 +48,9 @@ MAX_DEPTH: Final = 32
 
 _encoder: Final = msgspec.msgpack.Encoder(order="deterministic")
 
+_TEXT: Final = frozenset((str,))
+_NESTED: Final = frozenset((dict, list))
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -96,11 +99,7 @@ def join_record(kind: str, record_id: str, body: bytes) -> bytes:
 
 def check_body(body: Body) -> None:
     """Raise DamageError for a body that is nested too deeply or has a key that is not text."""
-    for key, value in body.items():
-        if type(key) is not str:
-            raise DamageError("A record has a map key that is not text.")
-        if isinstance(value, dict | list):
-            _check_depth(value, MAX_DEPTH - 1)
+    _check_depth(body)
 
 
 def check_stored(value: object) -> StoredRecord:
@@ -115,24 +114,32 @@ def check_stored(value: object) -> StoredRecord:
         raise DamageError("A record in the archive has no readable kind or id.")
     if body is not None and not isinstance(body, dict):
         raise DamageError(f"The {kind} record {record_id[:64]!r} has a body that is not a map.")
-    _check_depth(body, MAX_DEPTH)
+    _check_depth(body)
     return StoredRecord(kind, record_id, body)
 
 
-def _check_depth(value: object, left: int) -> None:
-    if left == 0:
-        raise DamageError(f"A record in the archive is nested deeper than {MAX_DEPTH} levels.")
-    items: Iterable[object] = ()
-    if isinstance(value, dict):
-        for key in value:
-            if not isinstance(key, str):
-                raise DamageError("A record in the archive has a map key that is not text.")
-        items = value.values()
-    elif isinstance(value, list):
-        items = value
-    for item in items:
-        if isinstance(item, dict | list):
-            _check_depth(item, left - 1)
+def _check_depth(value: object) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        deeper: list[object] = []
+        for item in level:
+            values: Iterable[object] = ()
+            if isinstance(item, dict):
+                if not (_TEXT.issuperset(map(type, item)) or _all_text(item)):
+                    raise DamageError("A record in the archive has a map key that is not text.")
+                values = item.values()
+            elif isinstance(item, list):
+                values = item
+            deeper += [each for each in values if type(each) in _NESTED]
+        if not deeper:
+            return
+        level = deeper
+    raise DamageError(f"A record in the archive is nested deeper than {MAX_DEPTH} levels.")
+
+
+def _all_text(keys: Iterable[object]) -> bool:
+    # Column names of SQLAlchemy are a subclass of str.
+    return all(isinstance(key, str) for key in keys)
 
 
 def record_unpacker() -> msgpack.Unpacker:

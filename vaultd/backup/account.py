@@ -80,6 +80,7 @@ class AccountRun:
         self._pod = pod
         self.merge = merge
         self._selection = selection
+        self._part = selection.part
         self._time = rfc3339(now())
         self._recipient = Recipient.parse(enrollment.recipient)
         self._packers: list[Packer] = []
@@ -99,7 +100,7 @@ class AccountRun:
     def up_to_date(self) -> bool:
         """Whether every vault of the account holds what the source has."""
         failed = bool(self._results) or any(lane.error is not None for lane in self.lanes)
-        return self.error is None and not failed and not self.again and not self._selection.part
+        return self.error is None and not failed and not self.again and not self._part
 
     def open(
         self,
@@ -123,7 +124,7 @@ class AccountRun:
                 self._results.append(_failed(target, error))
                 continue
             self.lanes.append(lane)
-            if self._selection.part:
+            if self._part:
                 index = AccountIndex(self._bench.state.digests)
             key = (index.mark, lane.sequence, lane.previous, lane.point.live)
             packer = groups.get(key)
@@ -134,7 +135,7 @@ class AccountRun:
                     index,
                     [lane],
                     merge=self.merge,
-                    part=self._selection.part,
+                    part=self._part,
                 )
             else:
                 packer.lanes.append(lane)
@@ -159,7 +160,7 @@ class AccountRun:
             kinds = KINDS_OF_TABLE.get(item.table)
             self._unread.update(kinds or ())
             self._all_unread |= kinds is None
-        elif self._selection.part and not self._selection.takes(item.kind, item.id, item.body):
+        elif self._part and not self._selection.takes(item.kind, item.id, item.body):
             return
         elif item.file is not None and len(self._later) < _LATER:
             self._later.append(item)

@@ -93,7 +93,7 @@ class Batch:
     def parts(self, query: Select[Any]) -> Iterator[list[Row]]:
         """Stream the rows of a query as they come from the database, some at a time."""
         with self.connection.execute(query) as result:
-            names = tuple(result.keys())
+            names = tuple(map(str, result.keys()))  # plain ones, not of a subclass
             for part in result.partitions():
                 yield [dict(zip(names, row, strict=True)) for row in part]
                 self._pace.passed(len(part))
@@ -113,7 +113,7 @@ class Batch:
         names = self._extra.get((table, known))
         if names is None:
             names = self.schema.unknown(table, known | NOISE)
-            self._extra[table, known] = names
+            self._extra[table, known] = names = list(map(str, names))
         return {name: json_safe(row[name]) for name in names}
 
     def record(

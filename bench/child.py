@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,17 +17,50 @@ from vaultd.keys import PodKey
 from vaultd.state.store import State
 
 
-def peak() -> float:
-    """Return this process's highest resident memory in MiB."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) / 1024
-    return 0.0
+def _family() -> list[int]:
+    """Return this process and its children."""
+    own = os.getpid()
+    children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
+    return [own, *map(int, children)]
+
+
+def _mebibytes(process: int, file: str, field: str) -> float:
+    try:
+        text = Path(f"/proc/{process}/{file}").read_text()
+    except OSError:  # it ended meanwhile
+        return 0.0
+    return sum(int(s.split()[1]) for s in text.splitlines() if s.startswith(field)) / 1024
+
+
+class Memory(threading.Thread):
+    """Looks five times a second at what this process and its workers take, in MiB.
+
+    `together` counts a page that several share once (proportional set size).
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.done = threading.Event()
+        self.together = self.largest = 0.0
+
+    def run(self) -> None:
+        """Look until told otherwise."""
+        while not self.done.wait(0.2):
+            self.look()
+
+    def look(self) -> None:
+        """Look once."""
+        family = _family()
+        together = sum(_mebibytes(each, "smaps_rollup", "Pss:") for each in family)
+        self.together = max(self.together, together)
+        self.largest = max(self.largest, *(_mebibytes(each, "status", "VmHWM:") for each in family))
 
 
 def main() -> None:
     """Run once with the config given as JSON file."""
     config = build(json.loads(Path(sys.argv[1]).read_text()), {})
+    memory = Memory()
+    memory.start()
     begun = time.perf_counter()
     with open_pool(config) as pool:
         report = run_backup(
@@ -36,17 +71,21 @@ def main() -> None:
             PodKey.load_or_create(Path(config.state.path) / "pod.key"),
             pool=pool,
         )
+        seconds = time.perf_counter() - begun
+        memory.done.set()
+        memory.look()
+    if report.failed:
+        sys.exit(f"{len(report.failed)} accounts failed: {report.failed[0].reason}")
     print(
         json.dumps(
             {
-                "seconds": time.perf_counter() - begun,
+                "seconds": seconds,
                 "changed": len(report.changed),
-                "failed": len(report.failed),
-                "why": report.failed[0].reason if report.failed else "",
                 "accounts": report.looked_at,
                 "bytes": report.bytes,
                 "records": sum(a.records for a in report.accounts),
-                "peak": peak(),
+                "largest": memory.largest,
+                "together": memory.together,
             }
         )
     )

@@ -20,14 +20,15 @@ from vaultd.state.store import State
 def _family() -> list[int]:
     """Return this process and its children."""
     own = os.getpid()
-    children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
-    return [own, *map(int, children)]
+    started = Path(f"/proc/{own}/task").glob("*/children")
+    return [own, *(int(child) for each in started for child in each.read_text().split())]
 
 
-def _mebibytes(process: int, file: str, field: str) -> float:
+def mebibytes(process: int | str, file: str, field: str) -> float:
+    """Return a field of /proc/PROCESS/FILE in MiB, 0 where the process ended meanwhile."""
     try:
         text = Path(f"/proc/{process}/{file}").read_text()
-    except OSError:  # it ended meanwhile
+    except OSError:
         return 0.0
     return sum(int(s.split()[1]) for s in text.splitlines() if s.startswith(field)) / 1024
 
@@ -51,9 +52,9 @@ class Memory(threading.Thread):
     def look(self) -> None:
         """Look once."""
         family = _family()
-        together = sum(_mebibytes(each, "smaps_rollup", "Pss:") for each in family)
+        together = sum(mebibytes(each, "smaps_rollup", "Pss:") for each in family)
         self.together = max(self.together, together)
-        self.largest = max(self.largest, *(_mebibytes(each, "status", "VmHWM:") for each in family))
+        self.largest = max(self.largest, *(mebibytes(each, "status", "VmHWM:") for each in family))
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine
 
+from bench.child import mebibytes
 from vaultd.backup.enroll import enroll
 from vaultd.backup.run import run_backup
 from vaultd.backup.setup import open_source, open_targets
@@ -71,7 +71,7 @@ def measure(folder: Path) -> dict[str, float]:
     reading = time.perf_counter() - begun
     full = run_backup(config, state, source, open_targets(config), pod_key)
     idle = run_backup(config, state, source, open_targets(config), pod_key)
-    backup_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    backup_peak = mebibytes("self", "status", "VmHWM:")
     vault = open_with_kit(open_targets(config)["main"], secrets, [pod_key.public])
     (folder / "out").mkdir()
     begun = time.perf_counter()
@@ -85,7 +85,7 @@ def measure(folder: Path) -> dict[str, float]:
         "restore": restoring,
         "bytes": full.bytes,
         "backup_peak_mib": backup_peak,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": mebibytes("self", "status", "VmHWM:"),
     }
 
 

@@ -33,7 +33,7 @@ class Shape:
     medium: int
     light: int
     of_heavy: tuple[int, int, int, int, int] = (2500, 3, 1, 150, 800)
-    of_medium: tuple[int, int, int, int, int] = (90, 2, 1, 40, 60)
+    of_medium: tuple[int, int, int, int, int] = (60, 2, 1, 30, 40)
     of_light: tuple[int, int, int, int, int] = (5, 1, 1, 8, 4)
 
 

@@ -1,45 +1,118 @@
-"""The stages of a full backup, each alone on the same records: records per second per core."""
+"""The stages of a full backup, each alone on the same records, next to the raw limit of each."""
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
+import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+import msgpack
+import nacl.bindings as sodium
+import psycopg
+import zstandard
+
+from bench.pod import Shape
+from bench.scale import prepare
 from vaultd.backends.folder import FolderBackend
 from vaultd.backup.setup import open_source
-from vaultd.config import Config
-from vaultd.records import Record, encode_body, encode_record
+from vaultd.records import Record, check_body, encode_body, join_record
 from vaultd.state.digests import Digests
+from vaultd.state.index import AccountIndex
 from vaultd.vault.compression import compress
 from vaultd.vault.layout import FRAME_PLAIN
 from vaultd.vault.sections import SectionWriter, new_file_key
 
+_T = TypeVar("_T")
+_TABLES = ("posts", "comments", "likes", "comment_signatures", "like_signatures", "contacts")
 
-def stages(config: Config, folder: Path) -> dict[str, float]:
-    """Return seconds per stage for the one account of the bench pod."""
-    source = open_source(config)
-    seconds: dict[str, float] = {}
 
-    def timed(name: str, action: Callable[[], object]) -> object:
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def time(self, name: str, action: Callable[[], _T]) -> _T:
         begun = time.perf_counter()
         result = action()
-        seconds[name] = time.perf_counter() - begun
+        self.seconds[name] = time.perf_counter() - begun
         return result
 
-    found = timed("read", lambda: [r for _, r in source.read(source.accounts())])
-    records = [r for r in found if isinstance(r, Record)]  # type: ignore[attr-defined]
+
+def _copy(url: str) -> int:
+    """COPY every row of the tables that most records come from, as bytes; return the rows."""
+    rows = 0
+    with psycopg.connect(url) as connection:
+        for table in _TABLES:
+            with connection.cursor().copy(f"COPY {table} TO STDOUT") as copy:
+                rows += sum(bytes(piece).count(b"\n") for piece in copy)
+    return rows
+
+
+def _observe(digests: Digests, records: list[Record], bodies: list[bytes]) -> None:
+    index = AccountIndex(digests)
+    index.begin(1, (), alone=True)
+    for record, body in zip(records, bodies, strict=True):
+        index.observe(record.kind, record.id, digests.body(body), record.passive)
+
+
+def _push(frames: list[bytes]) -> None:
+    state = sodium.crypto_secretstream_xchacha20poly1305_state()
+    key = sodium.crypto_secretstream_xchacha20poly1305_keygen()
+    sodium.crypto_secretstream_xchacha20poly1305_init_push(state, key)
+    for frame in frames:
+        sodium.crypto_secretstream_xchacha20poly1305_push(state, frame)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        os.fsync(file.fileno())
+
+
+def stages(shape: Shape) -> dict[str, object]:
+    """Return seconds of each stage and of its raw limit, for one pod's records."""
+    run = prepare(shape)
+    clock = _Clock()
+    try:
+        source = open_source(run.config)
+        accounts = source.accounts()
+        found = clock.time(
+            "read",
+            lambda: [
+                item
+                for start in range(0, len(accounts), 50)
+                for _, item in source.read(accounts[start : start + 50])
+            ],
+        )
+        records = [item for item in found if isinstance(item, Record)]
+        rows = clock.time("raw read", lambda: _copy(run.pod.url))
+        clock.seconds["raw read"] *= len(records) / rows
+    finally:
+        run.pod.close()
+    clock.time("check", lambda: [check_body(r.body) for r in records])
+    bodies = clock.time("pack", lambda: [encode_body(r.body) for r in records])
+    clock.time("raw pack", lambda: [msgpack.packb(r.body) for r in records])
+    whole = b"".join(bodies)
     digests = Digests(bytes(32))
-    timed("digest", lambda: [digests.body(encode_body(r.body)) for r in records])
-    packed = timed("pack", lambda: b"".join(encode_record(r.kind, r.id, r.body) for r in records))
-    plain = bytes(packed)  # type: ignore[call-overload]
+    clock.time("compare", lambda: _observe(digests, records, bodies))
+    clock.time("raw compare", lambda: hashlib.blake2b(whole).digest())
+    plain = b"".join(join_record(r.kind, r.id, b) for r, b in zip(records, bodies, strict=True))
     frames = [plain[i : i + FRAME_PLAIN] for i in range(0, len(plain), FRAME_PLAIN)]
-    small = timed("compress", lambda: [compress(frame) for frame in frames])
+    small = clock.time("compress", lambda: [compress(frame) for frame in frames])
+    clock.time("raw compress", lambda: zstandard.ZstdCompressor(level=3).compress(plain))
     out = io.BytesIO()
     section = SectionWriter(new_file_key(), b"bench", out.write)
-    timed("encrypt", lambda: [section.write(frame) for frame in small])  # type: ignore[attr-defined]
+    clock.time("encrypt", lambda: [section.write(frame) for frame in small])
+    clock.time("raw encrypt", lambda: _push(small))
     data = out.getvalue()
-    backend = FolderBackend(folder / "stage", create=True)
-    timed("write", lambda: backend.create("one", io.BytesIO(data), len(data)))
-    return seconds
+    folder = Path(tempfile.mkdtemp(prefix="vaultd-bench-"))
+    backend = FolderBackend(folder, create=True)
+    clock.time("write", lambda: backend.create("one", io.BytesIO(data), len(data)))
+    clock.time("raw write", lambda: _write(folder / "raw", data))
+    shutil.rmtree(folder)
+    return {"records": len(records), "plain": len(plain), "seconds": clock.seconds}

@@ -6,39 +6,15 @@ import gzip
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import vaultd
 from vaultd.records import KINDS
 
 pytestmark = pytest.mark.xdist_group("story")
-
-
-def vaultd(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "vaultd", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        input=stdin,
-    )
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("demo") / "kept"
-    done = vaultd("demo", "--keep", str(folder), "--json")
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
-    assert document["fine"]
-    assert document["runs"][1]["changed"] < document["runs"][0]["changed"] * 2 / 3
-    assert all(c["equal"] for c in document["comparisons"])
-    assert {d["exit_code"] for d in document["damage"]} == {4, 5}
-    return folder
 
 
 def test_the_demo_leaves_what_the_story_needs_to_go_on(demo: Path) -> None:

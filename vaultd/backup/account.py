@@ -282,7 +282,7 @@ class AccountRun:
             account=self.account.handle,
             guid=self.account.guid,
             username=self.account.username,
-            public_key=self.account.public_key,
+            public_key=self.account.public_key if packer.alone else "",
             time=self._time,
             sequence=packer.lanes[0].sequence,
             archives=packer.refs(),

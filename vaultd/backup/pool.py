@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import msgspec
 
@@ -89,7 +89,8 @@ class Pool:
         self._threads.shutdown()
         for worker in self._all:
             if worker.stdin is not None:
-                worker.stdin.close()
+                with suppress(BrokenPipeError):  # a killed one does not take what was left
+                    worker.stdin.close()
             worker.wait()
             if worker.stdout is not None:
                 worker.stdout.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -16,6 +15,7 @@ from vaultd.backup.run import run_backup
 from vaultd.backup.setup import open_source, open_targets
 from vaultd.backup.status import account_statuses
 from vaultd.cli.output import emit_json, line, plural, remark, size
+from vaultd.cli.progress import WAYS, Progress
 from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
 from vaultd.cli.workplace import CONFIG, load_config
 from vaultd.daemon.service import serve
@@ -89,6 +89,13 @@ def enroll(
 @ONLY
 @SINCE
 @UNTIL
+@click.option(
+    "--progress",
+    type=click.Choice(WAYS),
+    default="auto",
+    show_default=True,
+    help="How to show where the run stands, on standard error.",
+)
 @CONFIG
 @AS_JSON
 def backup(
@@ -96,6 +103,7 @@ def backup(
     only: tuple[str, ...],
     since: str | None,
     until: str | None,
+    progress: str,
     config_path: Path | None,
     as_json: bool,
 ) -> int:
@@ -108,36 +116,26 @@ def backup(
     if selection.part and not users:
         raise UsageError("A partial archive is made of named accounts.", hint="Name the users.")
     state_path = Path(config.state.path)
+    way = "none" if as_json and progress == "auto" else progress
     with StateLock(state_path), open_pool(config) as pool:
-        report = run_backup(
-            config,
-            State(state_path),
-            open_source(config),
-            open_targets(config),
-            PodKey.load(state_path / "pod.key"),
-            users or None,
-            on_progress=None if as_json or not sys.stderr.isatty() else _progress(),
-            selection=selection,
-            pool=pool,
-        )
-    if sys.stderr.isatty() and not as_json:
-        click.echo("\r\033[K", nl=False, err=True)
+        state = State(state_path)
+        with Progress(len(users) or len(state.usernames()), way) as shown:
+            report = run_backup(
+                config,
+                state,
+                open_source(config),
+                open_targets(config),
+                PodKey.load(state_path / "pod.key"),
+                users or None,
+                on_progress=shown,
+                selection=selection,
+                pool=pool,
+            )
     if as_json:
         emit_json(run_document(report))
     else:
         _show(report)
     return AccountsFailed.exit_code if report.failed else 0
-
-
-class _progress:  # noqa: N801 - used like a function
-    """Counts accounts on one line of the terminal."""
-
-    def __init__(self) -> None:
-        self._done = 0
-
-    def __call__(self, account: AccountReport) -> None:
-        self._done += 1
-        click.echo(f"\r\033[K{self._done} accounts, {account.username}", nl=False, err=True)
 
 
 def run_document(report: RunReport) -> dict[str, object]:

@@ -7,6 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from vaultd.restore.point import RestorePoint
 from vaultd.restore.private_file import private_file
 
@@ -34,6 +36,9 @@ def write_records(snapshot: RestorePoint, out: Path) -> dict[str, int]:
 
 
 def _json(value: object) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    # Half a character has no UTF-8; the replacement \udXXX is JSON's own escape for it.
-    return text.encode("utf-8", "backslashreplace")
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        # Half a character has no UTF-8; the replacement \udXXX is JSON's own escape for it.
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "backslashreplace")

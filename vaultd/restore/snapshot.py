@@ -142,6 +142,7 @@ class Snapshot:
     def __init__(self, vault: Vault, point: Point, selection: Selection = EVERYTHING) -> None:
         self._vault = vault
         self._selection = selection
+        self._part = selection.part
         self.manifest = point.manifest
         self.sequence = point.entry.sequence
         self.damage: list[str] = []
@@ -168,8 +169,7 @@ class Snapshot:
                 if not oldest:
                     seen.add(mark)
                 if record.body is not None and (
-                    not self._selection.part
-                    or self._selection.takes(record.kind, record.id, record.body)
+                    not self._part or self._selection.takes(record.kind, record.id, record.body)
                 ):
                     yield record
 

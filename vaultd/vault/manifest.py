@@ -24,7 +24,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `archives` are the earlier archives that together with this one (implied, last) make the
     account; `counts` has the whole account's records by kind, `changes` this archive's
-    `[added, changed, removed]` by kind; `public_key` is the old identity's PEM; `time` RFC 3339.
+    `[added, changed, removed]` by kind; `public_key` is the identity's PEM, empty where
+    the first of `archives` tells it; `time` is RFC 3339.
     `selection` says, where it is not empty, that this archive holds only a part of the account.
     """
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vaultd.backends.base import Backend
-from vaultd.backup.report import Changes, Status, TargetResult
+from vaultd.backup.report import Changes, Status, TargetResult, pack_changes
 from vaultd.backup.workbench import Workbench
 from vaultd.errors import ObjectMissing, VaultdError
 from vaultd.state.photos import PhotoCache
@@ -190,7 +190,7 @@ class Lane:
             self.archive.sequence,
             self.archive.size,
             self.blob_bytes,
-            self.changes,
+            pack_changes(self.changes),
         )
 
 

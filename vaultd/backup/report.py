@@ -6,11 +6,14 @@ import traceback
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+import msgspec
 
 from vaultd.errors import AccountError, VaultdError
 
 Changes: TypeAlias = "dict[str, tuple[int, int, int]]"
+_decoder: Final = msgspec.msgpack.Decoder(dict[str, tuple[int, int, int]])
 
 
 class Status(Enum):
@@ -26,7 +29,8 @@ class TargetResult:
     """One vault: the archive written, or why none was.
 
     `size` is the archive's, `blobs` that of the pictures stored with it, both in bytes;
-    `changes` is `[added, changed, removed]` by kind; `code` is the error's stable word.
+    `packed` are the changes (`pack_changes`), small as a run may have tens of thousands; `code`
+    is the error's stable word.
     """
 
     target: str
@@ -35,9 +39,19 @@ class TargetResult:
     sequence: int = 0
     size: int = 0
     blobs: int = 0
-    changes: Changes = field(default_factory=dict)
+    packed: bytes = b""
     reason: str = ""
     code: str = ""
+
+    @property
+    def changes(self) -> Changes:
+        """`[added, changed, removed]` by kind."""
+        return _decoder.decode(self.packed) if self.packed else {}
+
+
+def pack_changes(changes: Changes) -> bytes:
+    """Return changes as a TargetResult keeps them."""
+    return msgspec.msgpack.encode(changes)
 
 
 @dataclass(frozen=True, slots=True)

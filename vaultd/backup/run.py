@@ -14,23 +14,23 @@ import vaultd
 from vaultd.backends.base import Backend
 from vaultd.backup.account import Pod
 from vaultd.backup.batch import BatchRunner, Job
-from vaultd.backup.enroll import incomplete_sentence
+from vaultd.backup.looks import Look, looks, refusal
 from vaultd.backup.messages import Answer
 from vaultd.backup.pace import wait_for_quiet
 from vaultd.backup.pool import Pool, WorkerDiedError
-from vaultd.backup.report import AccountReport, RunReport, Status, account_report
+from vaultd.backup.report import AccountReport, RunReport, Status
 from vaultd.backup.workbench import Workbench, open_workbench
-from vaultd.errors import AccountError, VaultdError
+from vaultd.errors import VaultdError
 from vaultd.keys import PodKey
 from vaultd.selection import EVERYTHING, Selection
-from vaultd.sources.base import Source, SourceAccount
+from vaultd.sources.base import Source
 from vaultd.state.store import Enrollment, State
 
 if TYPE_CHECKING:
     from vaultd.config import Config
 
 _WORTH_A_POOL: Final = 200  # accounts; fewer are done before worker processes have started
-PAGE: Final = 2000  # accounts whose fingerprints are asked for at once
+PAGE: Final = 1000  # accounts whose fingerprints are asked for at once
 # A batch ends at this many known records, however few accounts: its indexes lie in memory.
 _BATCH_RECORDS: Final = 100_000
 _FINGERPRINT: Final = 16
@@ -119,8 +119,9 @@ class _Run:
         if watermark is not None and state.marks.watermark() == watermark:
             self._nothing_was_written(usernames)
             return
-        for page in self._pages(usernames):
-            self._page(page, kind)
+        ahead = 1 if self.pool is None else self.pool.size
+        for look in looks(self.source, self._pages(usernames), ahead):
+            self._page(look, kind)
             if self.report.interrupted:
                 return
         failed = self.report.failed or any(a.notes for a in self.report.accounts)
@@ -158,7 +159,7 @@ class _Run:
         if names:
             there = {account.username: account for account in self.source.accounts(sorted(names))}
             for name in sorted(names):
-                self._done(None, _refused(name, None, there.get(name)))
+                self._done(None, refusal(name, None, there.get(name)))
 
     def _pages(self, usernames: Collection[str] | None) -> Iterator[list[Enrollment]]:
         if usernames is None:
@@ -170,31 +171,21 @@ class _Run:
         for start in range(0, len(found), PAGE):
             yield found[start : start + PAGE]
 
-    def _page(self, page: Sequence[Enrollment], kind: bytes) -> None:
-        state = self.bench.state
-        accounts = {
-            account.username: account
-            for account in self.source.accounts([each.username for each in page])
-        }
-        pairs: list[tuple[Enrollment, SourceAccount]] = []
-        for each in page:
-            account = accounts.get(each.username)
-            if account is None or _refusal(each.username, each, account):
-                self._done(each, _refused(each.username, each, account))
-            else:
-                pairs.append((each, account))
-        fingerprints = self.source.fingerprints([account for _, account in pairs])
+    def _page(self, look: Look, kind: bytes) -> None:
+        state, pairs = self.bench.state, look.pairs
+        for each, report in look.refused:
+            self._done(each, report)
         marks = state.marks.of([each.id for each, _ in pairs])
         jobs: list[Job] = []
         for each, account in pairs:
-            mark = fingerprints[account.key] + kind
+            mark = look.fingerprints[account.key] + kind
             old = marks.get(each.id, b"")
             if old == mark and not self.selection.part:
                 self._done(each, AccountReport(each.username, Status.UNCHANGED))
             else:
                 # Another place, or a first look: is what the state says really there?
-                look = bool(old) and old[_FINGERPRINT:] != kind
-                jobs.append(Job(each, account, mark, look))
+                elsewhere = bool(old) and old[_FINGERPRINT:] != kind
+                jobs.append(Job(each, account, mark, elsewhere))
         self._note_results()
         counts = state.vaults.record_counts([job.enrollment.id for job in jobs])
         runner = BatchRunner(
@@ -277,30 +268,6 @@ class _Run:
 def _url(config: Config, name: str) -> str:
     target = config.targets.get(name)
     return "" if target is None else target.url
-
-
-def _refused(
-    name: str, enrollment: Enrollment | None, account: SourceAccount | None
-) -> AccountReport:
-    return account_report(name, AccountError(_refusal(name, enrollment, account)), ())
-
-
-def _refusal(name: str, enrollment: Enrollment | None, account: SourceAccount | None) -> str:
-    """Say why an account cannot be backed up; empty when it can."""
-    if account is None:
-        if enrollment is None:
-            return f"There is no account {name!r} on this pod."
-        return f"{name} is no longer in the pod's database; its vaults stay as they are."
-    if enrollment is None:
-        return f"{name} is not enrolled; `vaultd enroll {name} --recipient vault1…` does that."
-    if account.state == "incomplete":
-        return incomplete_sentence(name)
-    if account.guid != enrollment.guid:
-        return (
-            f"{name} is another person now than the one who was enrolled; the old vault stays as "
-            f"it is. `vaultd enroll {name} --recipient vault1…` starts a new one."
-        )
-    return ""
 
 
 def _cut(jobs: Sequence[Job], size: int, counts: Mapping[int, int]) -> Iterator[list[Job]]:

@@ -31,7 +31,7 @@ def _operation(chance: random.Random, honest: bool) -> Op:
     kind = chance.choices(
         ("run", "put", "drop", "photo", "file", "no_file", "lose_state", "copy_state",
          "old_state", "empty", "remove", "flip", "recipient", "restart", "targets", "forget"),
-        (34, 24, 9, 8, 6, 2, 2, 6, 7, 1, 3, 3, 1, 2, 2, 1),
+        (34, 24, 9, 8, 6, 2, 2, 6, 7, 1, 3, 3, 1, 2, 2, 5),
     )[0]  # fmt: skip
     arguments: dict[str, tuple[Any, ...]] = {
         "put": (who, chance.choice(KINDS), chance.randrange(4), chance.randrange(3)),
@@ -45,7 +45,12 @@ def _operation(chance: random.Random, honest: bool) -> Op:
         "flip": (target, chance.randrange(1000) / 1000, chance.randrange(1000) / 1000),
         "recipient": (who, chance.randrange(3)),
         "targets": (chance.randrange(1, 3),),
-        "forget": (who,),
+        "forget": (
+            who,
+            chance.randrange(10**6),
+            chance.choice((0, 0, 0.3)),
+            chance.choice((0, 0, 1, 2)),
+        ),
     }
     if kind == "run":
         kill = chance.choice((-1, 1)) * chance.randint(1, 5) if chance.random() < 0.25 else 0

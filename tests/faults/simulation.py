@@ -7,14 +7,20 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from tests.backup.world import World
+from msgspec.structs import replace
+
+from tests.backup.world import POD_KEY, World
 from tests.faults.backend import Fault, Killed
 from tests.faults.model import Broken, Expected, Place, Promise
+from vaultd.backup.forget import forget
 from vaultd.backup.report import AccountReport, RunReport, Status
+from vaultd.backup.workbench import open_workbench
+from vaultd.config import Retention
 from vaultd.keys import Secrets
 from vaultd.restore.snapshot import Vault
 from vaultd.state.store import State
 
+_TWO: Final = Retention(keep_last=2, keep_daily=0, keep_weekly=0, keep_monthly=0, keep_yearly=0)
 PEOPLE: Final = ("alice", "bob")
 TARGETS: Final = ("main", "second")
 KINDS: Final = ("post", "like", "contact", "person")
@@ -168,8 +174,40 @@ class Simulation:
         for place in self.places.values():
             place.stale |= any(fault is Fault.STALE for fault, _ in place.faulty.plan().values())
 
-    def forget(self, who: str) -> None:
-        """Retention comes later: delete old points here, and their promises by the same policy."""
+    def forget(self, who: str, seed: int, rate: float, kill: int) -> None:
+        """Keep the newest two points; what the report says is gone is promised no more."""
+        world = self.world
+        config = replace(world.config, retention=_TWO)
+        targets = world.targets
+        bench = open_workbench(config, world.state, POD_KEY)
+        told = forget(bench, targets, [who], dry_run=True)
+        newest = {
+            target: point.live
+            for (_, target), point in world.state.vaults.points(
+                [each.id for each in world.state.enrollments([who])]
+            ).items()
+        }
+        # Deletions that were wished for once stay wished for, whatever becomes of this turn.
+        for vault in told.vaults:
+            gone = set(vault.objects)
+            if gone & {archive.name for archive in newest.get(vault.target, ())}:
+                raise Broken(f"{vault.target}: the newest point would lose {gone}")
+            self.promises = [
+                p
+                for p in self.promises
+                if p.target != vault.target or not gone & {p.archive, *p.needs}
+            ]
+        for name, place in self.places.items():
+            place.faulty.arm(f"{seed} {name}", rate, _HONEST, kill)
+        try:
+            forget(bench, targets, [who])
+        except Killed:
+            self.counts["killed"] += 1
+            self._quiet()
+            self.restart()
+            return
+        self._quiet()
+        self.counts["forgotten"] += len(told.vaults)
 
     def _take(self, report: RunReport, *, may_fail: bool) -> None:
         if len(report.accounts) != len(PEOPLE):

@@ -70,6 +70,14 @@ def forget(
             if names and not dry_run:
                 try:
                     there = {item.name for item in backend.list(f"{each.vault_id}/0")}
+                    known = {archive.name for archive in point.archives}
+                    if strangers := there - known - set(waiting.get(key, ())):
+                        report.problems.append(
+                            f"{each.username}, {target}: {min(strangers)} is not of this state "
+                            "(another machine wrote it, or the state is an old one); nothing is "
+                            "deleted. The next `vaultd backup` of the account takes note of it."
+                        )
+                        continue
                     _carry_out(bench.state, (key, backend), point, found, there)
                     _bury(bench.state, key, backend)
                 except PlaceError as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from vaultd.errors import DamageError, ObjectMissing, VaultdError
@@ -16,7 +18,9 @@ from vaultd.vault.listing import Problem, describe, open_vault, vault_ids
 from vaultd.vault.place import Place
 from vaultd.vault.reader import ArchiveReader
 
-_AT_ONCE: Final = 4  # vaults read at the same time; hashing and signatures leave the interpreter
+_AT_ONCE: Final = 8  # vaults of a far place read at the same time
+_FIRST: Final = 10
+_FAR: Final = 0.01  # seconds a vault
 
 
 @dataclass(slots=True)
@@ -52,8 +56,14 @@ def verify_place(place: Place) -> Verification:
     Reads each object once, in bounded memory. Raises PlaceError when the place cannot be listed.
     """
     result = Verification()
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="verify") as pool:
-        for found in pool.map(lambda vault_id: _verify_vault(place, vault_id), vault_ids(place)):
+    vaults = vault_ids(place)
+    begun = time.monotonic()
+    for vault_id in vaults[:_FIRST]:
+        result.take(_verify_vault(place, vault_id))
+    # On a near place several threads only wait for each other; on a far one all wait for it.
+    far = time.monotonic() - begun > _FAR * len(vaults[:_FIRST])
+    with ThreadPoolExecutor(_AT_ONCE if far else 1, thread_name_prefix="verify") as pool:
+        for found in pool.map(partial(_verify_vault, place), vaults[_FIRST:]):
             result.take(found)
     return result
 

@@ -22,8 +22,9 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
-bench: $(VENV)/.demo
-	$(BIN)/python -m bench
+bench: $(VENV)/.dev servers
+	@sh bench/setup.sh
+	$(BIN)/python -m bench $(PARTS)
 
 servers:
 	@sh tests/setup-servers.sh

@@ -1,0 +1,37 @@
+"""The configuration: TOML, overlaid by `VAULTD_*` variables."""
+
+from vaultd.config.example import DEFAULT_TEXT
+from vaultd.config.loading import build, default_path, load
+from vaultd.config.sections import (
+    Backup,
+    Config,
+    Limits,
+    Log,
+    Pod,
+    Retention,
+    Schedule,
+    Scrub,
+    StateSection,
+    Target,
+)
+from vaultd.config.values import duration, percentage, redact_url
+
+__all__ = [
+    "DEFAULT_TEXT",
+    "Backup",
+    "Config",
+    "Limits",
+    "Log",
+    "Pod",
+    "Retention",
+    "Schedule",
+    "Scrub",
+    "StateSection",
+    "Target",
+    "build",
+    "default_path",
+    "duration",
+    "load",
+    "percentage",
+    "redact_url",
+]

@@ -1,0 +1,76 @@
+"""The text of config.example.toml; `vaultd init` fills it in."""
+
+from __future__ import annotations
+
+from typing import Final
+
+DEFAULT_TEXT: Final = """\
+# vaultd: encrypted off-site backup for a diaspora* pod.
+# Every key can also be set as VAULTD_SECTION_KEY, such as VAULTD_POD_DATABASE.
+
+[pod]
+# The public address, exactly as environment.url of the pod.
+url = "https://pod.example"
+# The pod's database; a user that may only SELECT is enough. mysql:// and sqlite:/// too.
+database = "postgresql://reader@localhost/diaspora"
+# The pod's public/uploads folder, for the pictures.
+uploads = "/srv/diaspora/public/uploads"
+
+[state]
+# Where vaultd keeps its own notes and the pod key. Losing state.sqlite3 loses nothing.
+path = "/var/lib/vaultd"
+
+# Where the vaults go. Any number of targets, each complete by itself.
+[targets.main]
+url = "file:///srv/vaults"
+
+[schedule]
+# Each account is backed up once in this time; accounts are spread over it (s, m, h, d).
+every = "24h"
+
+[retention]
+# Which points in time stay restorable; the newest always does. false keeps everything.
+enabled = true
+keep_last = 3
+keep_daily = 7
+keep_weekly = 4
+keep_monthly = 3
+keep_yearly = 0
+# Nothing younger is ever deleted (for targets that lock objects: their lock period).
+min_age = "0d"
+
+[backup]
+# false: text only, without picture files.
+photos = true
+# Larger pictures are left out and reported; 0 is no limit (bytes).
+photo_bytes = 0
+# An account that would store more in one run fails and is reported; 0 is no limit (bytes).
+account_bytes = 0
+
+[scrub]
+# The daemon reads this share of every target again, oldest check first, and heals what is bad.
+every = "7d"
+share = "5%"
+
+[limits]
+# Accounts read together in one read-only transaction.
+batch_accounts = 50
+# Processes that read and pack; 0 is one a core.
+workers = 0
+# Uploads at once on each target.
+uploads = 8
+# Uploads (bytes) and reads of the database (rows) in a second; 0 is no limit.
+bytes_per_second = 0
+rows_per_second = 0
+# A run waits between batches while the load average is higher; 0 is no limit.
+max_load = 0.0
+# No statement and no wait for a lock in the pod's database takes longer (s, m, h; 0s is no limit).
+statement_timeout = "5m"
+lock_timeout = "10s"
+
+[log]
+# debug, info, warning, error
+level = "info"
+# text or json
+format = "text"
+"""

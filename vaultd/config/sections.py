@@ -1,0 +1,127 @@
+"""The sections of a configuration and their defaults."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+
+from vaultd.config.values import duration, percentage, redact_url
+
+
+class Pod(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The pod: its public URL, its database (read only), its `public/uploads` folder."""
+
+    url: str
+    database: str
+    uploads: str
+
+    def __repr__(self) -> str:
+        return f"Pod({self.url!r}, {redact_url(self.database)!r}, {self.uploads!r})"
+
+
+class StateSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where vaultd keeps its own state."""
+
+    path: str = "/var/lib/vaultd"
+
+
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A place for vaults."""
+
+    url: str
+
+    def __repr__(self) -> str:
+        return f"Target({redact_url(self.url)!r})"
+
+
+class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How often the daemon backs up every account."""
+
+    every: str = "24h"
+
+    @property
+    def period(self) -> timedelta:
+        """The period; raises ConfigError."""
+        return duration(self.every, "schedule.every")
+
+
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which points in time stay restorable; the newest always does.
+
+    The newest `keep_last`, and the newest of each of the last days, weeks, months and years that
+    have one; nothing younger than `min_age` is deleted. `enabled = false` keeps everything.
+    """
+
+    enabled: bool = True
+    keep_last: int = 3
+    keep_daily: int = 7
+    keep_weekly: int = 4
+    keep_monthly: int = 3
+    keep_yearly: int = 0
+    min_age: str = "0d"
+
+    @property
+    def age(self) -> timedelta:
+        """`min_age`; raises ConfigError."""
+        return duration(self.min_age, "retention.min_age")
+
+
+class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is stored: pictures or text only, and bounds in bytes (0: none) for one picture and
+    for all that one account's run stores."""
+
+    photos: bool = True
+    photo_bytes: int = 0
+    account_bytes: int = 0
+
+
+class Scrub(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of every target the daemon reads again, and how often."""
+
+    every: str = "7d"
+    share: str = "5%"
+
+    @property
+    def period(self) -> timedelta:
+        """The period; raises ConfigError."""
+        return duration(self.every, "scrub.every")
+
+    @property
+    def part(self) -> float:
+        """The share as a number from 0 to 1; raises ConfigError."""
+        return percentage(self.share, "scrub.share")
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the pod and its network may feel; 0 is no limit, for `workers` one a core."""
+
+    batch_accounts: int = 50
+    workers: int = 0
+    uploads: int = 8
+    bytes_per_second: int = 0
+    rows_per_second: int = 0
+    max_load: float = 0.0
+    statement_timeout: str = "5m"
+    lock_timeout: str = "10s"
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Level `debug`, `info`, `warning` or `error`; format `text` or `json`."""
+
+    level: str = "info"
+    format: str = "text"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole configuration."""
+
+    pod: Pod
+    targets: dict[str, Target]
+    state: StateSection = StateSection()
+    schedule: Schedule = Schedule()
+    retention: Retention = Retention()
+    backup: Backup = Backup()
+    scrub: Scrub = Scrub()
+    limits: Limits = Limits()
+    log: Log = Log()

@@ -3,7 +3,7 @@
 python -m bench [--quick] [PART …]
 
 Figures of parts that are not measured now are taken from docs/performance.json. `--quick`
-measures everything small, to see that it works, and writes nothing into docs/.
+measures everything small, to see that it works, and writes into a temporary folder.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,9 @@ def main() -> None:
         figures[name] = PARTS[name](quick)
         if not quick:
             kept.write_text(json.dumps(figures, indent=1) + "\n")
-    if quick:
-        print(json.dumps(figures))
-    else:
-        print(report.write_report(figures))
+    folder = Path(tempfile.mkdtemp(prefix="vaultd-bench-")) if quick else Path("docs")
+    print(report.write_report(figures, folder))
+    print(f"written to {folder}", file=sys.stderr)
 
 
 if __name__ == "__main__":

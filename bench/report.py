@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from bench import plots
 
-DOCS: Final = Path("docs")
 _STAGES: Final = {
     "read": "COPY of the same tables",
     "check": "",
@@ -24,8 +23,11 @@ _KIB: Final = 1024
 Table = list[str]
 
 
-def write_report(figures: dict[str, Any]) -> str:
-    """Write the page and its plots for the parts that were measured; return the page."""
+def write_report(figures: dict[str, Any], docs: Path) -> str:
+    """Write the page and its plots for the parts that were measured; return the page.
+
+    `docs` is the folder that takes performance.md and the SVGs.
+    """
     page = [
         "# Performance",
         "",
@@ -35,17 +37,17 @@ def write_report(figures: dict[str, Any]) -> str:
         "",
     ]
     if "pod" in figures:
-        page += _pod(figures["pod"], figures.get("big"), figures.get("year"))
+        page += _pod(docs, figures["pod"], figures.get("big"), figures.get("year"))
     if "big" in figures:
-        page += _big(figures["big"], figures.get("pod"), figures.get("tiny"))
+        page += _big(docs, figures["big"], figures.get("pod"), figures.get("tiny"))
     if "year" in figures:
-        page += _year(figures["year"])
+        page += _year(docs, figures["year"])
     if "stages" in figures:
         page += _stages(figures["stages"])
     if "heavy" in figures:
         page += _heavy(figures["heavy"])
     text = "\n".join(page)
-    (DOCS / "performance.md").write_text(text, encoding="utf-8")
+    (docs / "performance.md").write_text(text, encoding="utf-8")
     return text
 
 
@@ -53,7 +55,9 @@ def _row(what: str, target: str, value: str, met: bool) -> str:
     return f"| {what} | {target} | {value} | {'met' if met else '**missed**'} |"
 
 
-def _pod(f: dict[str, float], big: dict[str, float] | None, year: dict[str, Any] | None) -> Table:
+def _pod(
+    docs: Path, f: dict[str, float], big: dict[str, float] | None, year: dict[str, Any] | None
+) -> Table:
     best = min(f["restic_again"], f["borg_again"])
     allowed = f["changed_packed"] / f["changed_accounts"] + 1.5 * _KIB
     stored = f["changed_stored"] / f["changed_accounts"]
@@ -170,7 +174,7 @@ def _pod(f: dict[str, float], big: dict[str, float] | None, year: dict[str, Any]
         ("borg, one repository", f["exports"] / f["borg"] / 1e6),
     ]
     plots.bars(
-        DOCS / "throughput.svg", "Full backup: export JSON per second", "MB per second", bars
+        docs / "throughput.svg", "Full backup: export JSON per second", "MB per second", bars
     )
     return [*rows, "", "![Throughput of a full backup](throughput.svg)", "", *_why(f)]
 
@@ -192,10 +196,12 @@ def _why(f: dict[str, float]) -> Table:
     ]
 
 
-def _big(f: dict[str, float], pod: dict[str, float] | None, tiny: dict[str, float] | None) -> Table:
+def _big(
+    docs: Path, f: dict[str, float], pod: dict[str, float] | None, tiny: dict[str, float] | None
+) -> Table:
     sizes = [p for p in (tiny, pod, f) if p is not None]
     plots.lines(
-        DOCS / "unchanged.svg",
+        docs / "unchanged.svg",
         "A run without changes: microseconds per account",
         "accounts on the pod",
         [
@@ -227,11 +233,11 @@ def _big(f: dict[str, float], pod: dict[str, float] | None, tiny: dict[str, floa
     ]
 
 
-def _year(f: dict[str, Any]) -> Table:
+def _year(docs: Path, f: dict[str, Any]) -> Table:
     stored = [(day, size / 1e3) for day, size in enumerate(f["stored"])]
     fresh = [(0, f["fresh"] / 1e3), (f["days"], f["fresh"] / 1e3)]
     plots.lines(
-        DOCS / "year.svg",
+        docs / "year.svg",
         "A lively account, an archive every night, default retention",
         "nights; kB stored",
         [("stored", stored), ("one fresh full on the last night", fresh)],

@@ -122,7 +122,7 @@ def _with_peers(run: Run) -> Figures:
     figures: Figures = {"exports": size, "age": peers.archive_each()}
     figures["age_stored"] = sum(file.stat().st_size for file in (folder / "aged").iterdir())
     figures["restic"], figures["restic_again"] = peers.restic()
-    sample = min(20, run.pod.accounts)
+    sample = max(2, min(20, run.pod.accounts // 10))
     figures["restic_each"], figures["restic_each_again"] = peers.restic_each(sample)
     figures["borg"], figures["borg_again"] = peers.borg()
     figures["age_unpack"] = peers.unpack(f"{_HEAVY}.json")

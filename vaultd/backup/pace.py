@@ -54,6 +54,15 @@ class _Paced(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return self._data.seekable()
+
+    def tell(self) -> int:
+        return self._data.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._data.seek(offset, whence)
+
     def read(self, size: int = -1) -> bytes:
         data = self._data.read(_STEP if size < 0 or size > _STEP else size)
         if data:

@@ -31,27 +31,47 @@ _COPY: Final = 1024 * 1024
 
 
 class _Joined(io.RawIOBase):
-    """Bytes in front, a spool, bytes behind: one readable stream without copying the spool."""
+    """Bytes in front, a spool, bytes behind: one readable stream without copying the spool.
+
+    It can be rewound to its start, which is what a second try of an upload needs.
+    """
 
     def __init__(self, front: bytes, spool: BinaryIO, behind: bytes) -> None:
         super().__init__()
-        spool.seek(0)
-        self._parts: list[BinaryIO] = [io.BytesIO(front), spool, io.BytesIO(behind)]
+        self._all: tuple[BinaryIO, ...] = (io.BytesIO(front), spool, io.BytesIO(behind))
+        self._parts: list[BinaryIO] = []
+        self._position = 0
+        self.seek(0)
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if offset or whence != io.SEEK_SET:
+            raise io.UnsupportedOperation("only to the start")
+        for part in self._all:
+            part.seek(0)
+        self._parts, self._position = list(self._all), 0
+        return 0
 
     def read(self, size: int = -1) -> bytes:
         if size is None or size < 0:
             data = b"".join(part.read() for part in self._parts)
             self._parts = []
-            return data
-        while self._parts:
-            data = self._parts[0].read(size)
-            if data or size == 0:
-                return data
-            self._parts.pop(0)
-        return b""
+        else:
+            data = b""
+            while self._parts and not data and size:
+                data = self._parts[0].read(size)
+                if not data:
+                    self._parts.pop(0)
+        self._position += len(data)
+        return data
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaultd.config import DEFAULT_TEXT, Config, build, default_path, duration, load, redact_url
+from vaultd.config import (
+    DEFAULT_TEXT,
+    Config,
+    Target,
+    build,
+    default_path,
+    duration,
+    load,
+    redact_url,
+)
 from vaultd.errors import ConfigError
 
 Tree = dict[str, dict[str, object]]
@@ -242,3 +251,60 @@ def test_neither_config_nor_errors_show_the_password() -> None:
         with pytest.raises(ConfigError, match=r"^pod\.database: ") as raised:
             build(changed, {})
         assert "hunter2" not in str(raised.value)
+
+
+TREE: dict[str, object] = {
+    "pod": {"url": "https://pod.example", "database": "sqlite:///p", "uploads": "/u"},
+}
+
+
+def _target(**keys: object) -> Target:
+    return build({**TREE, "targets": {"off": {"url": "s3://b/p", **keys}}}, {}).targets["off"]
+
+
+def test_a_targets_secret_is_a_text_a_file_or_a_systemd_credential(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text("from a file\n")
+    file.chmod(0o600)
+    assert _target(secret_key="plain").secret("secret_key", "targets.off") == "plain"
+    assert _target(secret_key={"file": str(file)}).secret("secret_key", "t") == "from a file"
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    given = _target(secret_key={"credential": "secret"})
+    assert given.secret("secret_key", "t") == "from a file"
+    assert "file" not in repr(_target(secret_key="plain", access_key="x"))
+    file.chmod(0o644)
+    for wrong, said in (
+        ({"file": str(file)}, "everybody"),
+        ({"file": str(tmp_path / "none")}, "cannot be read"),
+        ({"credential": "../secret"}, "no systemd credential"),
+        ({"both": "a", "file": "b"}, "must be a text"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            _target(secret_key=wrong).secret("secret_key", "targets.off")
+
+
+def test_a_key_must_go_with_the_targets_scheme() -> None:
+    with pytest.raises(ConfigError, match=r"targets\.off\.username.*webdav"):
+        _target(username="me")
+    with pytest.raises(ConfigError, match=r"targets\.off\.lock:"):
+        _target(lock="compliance")
+    with pytest.raises(ConfigError, match=r"targets\.off\.lock:"):
+        _target(lock="forever", lock_period="30d")
+    assert _target(lock="compliance", lock_period="30d").lock_period == "30d"
+
+
+def test_variables_name_targets_and_keys_with_underscores() -> None:
+    found = build(
+        dict(TREE),
+        {
+            "VAULTD_TARGETS_OFF_SITE_URL": "s3://bucket/x",
+            "VAULTD_TARGETS_OFF_SITE_SECRET_KEY": "hidden",
+            "VAULTD_TARGETS_OFF_SITE_PATH_STYLE": "true",
+            "VAULTD_TARGETS_OFF_SITE_READ_TIMEOUT": "5.5",
+        },
+    ).targets
+    assert found["off_site"].secret_key == "hidden"
+    assert found["off_site"].path_style is True
+    assert found["off_site"].read_timeout == 5.5

@@ -12,8 +12,8 @@ from vaultd.config.sections import (
     Schedule,
     Scrub,
     StateSection,
-    Target,
 )
+from vaultd.config.targets import Target
 from vaultd.config.values import duration, percentage, redact_url
 
 __all__ = [

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from vaultd.config.sections import Config
+from vaultd.config.targets import check_target
 from vaultd.config.values import duration
 from vaultd.errors import ConfigError
 
@@ -37,6 +38,7 @@ def check_values(config: Config) -> None:
     for name in config.targets:
         if not re.fullmatch(r"[a-z0-9_-]{1,40}", name):
             raise ConfigError(f"targets.{name}: a target's name has only a-z, 0-9, _ and -.")
+        check_target(name, config.targets[name])
     if not timedelta(minutes=1) <= config.schedule.period <= timedelta(days=366):
         raise ConfigError("schedule.every: this must be from 1m to 366d.")
     if not 1 <= config.limits.batch_accounts <= 1000:

@@ -22,8 +22,8 @@ from vaultd.config.sections import (
     Schedule,
     Scrub,
     StateSection,
-    Target,
 )
+from vaultd.config.targets import Target
 from vaultd.errors import ConfigError
 
 _S = TypeVar("_S", bound=msgspec.Struct)
@@ -153,9 +153,17 @@ def _settings(environment: Mapping[str, str]) -> list[tuple[str, str, str]]:
         if section in _SECTIONS:
             found.append((name, section, key))
         elif section == "targets":
-            target, _, key = key.rpartition("_")
-            found.append((name, f"targets.{target}", key))
+            target, known = _target_key(key)
+            found.append((name, f"targets.{target}", known))
     return found
+
+
+def _target_key(text: str) -> tuple[str, str]:
+    """Cut `off_site_secret_key` into the target's name and the longest key that fits."""
+    keys = [field.name for field in msgspec.structs.fields(Target)]
+    fits = [key for key in keys if text.endswith(f"_{key}")]
+    key = max(fits, key=len, default=text.rpartition("_")[2])
+    return text[: -len(key) - 1], key
 
 
 def _overlay(
@@ -180,6 +188,6 @@ def _typed(value: str, wanted: object) -> object:
         return int(value)
     if wanted is float and _DECIMAL.fullmatch(value):
         return float(value)
-    if wanted is bool and value.lower() in ("true", "false"):
+    if (wanted is bool or wanted == bool | None) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     return value

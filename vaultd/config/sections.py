@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import msgspec
 
+from vaultd.config.targets import Target
 from vaultd.config.values import duration, percentage, redact_url
 
 
@@ -24,15 +25,6 @@ class StateSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where vaultd keeps its own state."""
 
     path: str = "/var/lib/vaultd"
-
-
-class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A place for vaults."""
-
-    url: str
-
-    def __repr__(self) -> str:
-        return f"Target({redact_url(self.url)!r})"
 
 
 class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -96,7 +96,8 @@ def test_a_target_that_starts_empty_gets_everything(world: World) -> None:
     world.run()
     world.targets["second"] = MemoryBackend()
     report = world.run()
-    assert [t.status.value for t in report.accounts[0].targets] == ["unchanged", "written"]
+    assert [t.status.value for t in report.accounts[0].targets] == ["unchanged", "unchanged"]
+    assert report.accounts[0].notes == ("second: it lagged behind; 1 object was copied from main.",)
     assert world.restored(target="second") == world.alice.content()
     world.alice.put("post", "p2", {"text": "two"})
     world.run()

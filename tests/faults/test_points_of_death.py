@@ -204,7 +204,11 @@ def _check_points(scenario: Scenario, pod: Pod, world: World) -> None:
         for number, point in enumerate(vault.points):
             name = target + point.entry.name
             found.add(name)
-            generation = pod.before.get(name, scenario.generation)
+            # A copy on another target is the same archive of the same moment.
+            generation = next(
+                (n for key, n in pod.before.items() if key.endswith(point.entry.name)),
+                scenario.generation,
+            )
             scenario.moments.check(vault, who, number, generation)
     assert found >= pod.before.keys()
 

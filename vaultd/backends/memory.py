@@ -1,4 +1,4 @@
-"""A backend that is a dictionary, for tests: the same contract, the same suite."""
+"""A backend that is a dictionary: the same contract, the same suite."""
 
 from __future__ import annotations
 

@@ -8,10 +8,11 @@ from typing import Final, ParamSpec
 
 from vaultd.backends.base import Backend
 from vaultd.backup.account import AccountRun, Pod, ReadAgainError
+from vaultd.backup.catchup import catch_up
 from vaultd.backup.commit import commit
 from vaultd.backup.forget import retire
 from vaultd.backup.lane import Lane
-from vaultd.backup.opening import where_they_stand
+from vaultd.backup.opening import Standing, where_they_stand
 from vaultd.backup.packer import Commit
 from vaultd.backup.report import AccountReport, Status, account_report, unexpected
 from vaultd.backup.workbench import Workbench
@@ -91,8 +92,9 @@ class BatchRunner:
         takes = {run.account.key: run for run in runs}
         number = 0
         try:
-            standing = where_they_stand(self.bench, [job.enrollment.id for job in jobs])
+            standing, notes = self._standing(jobs, targets)
             for job, run in zip(jobs, runs, strict=True):
+                run.notes += notes.get(job.enrollment.id, [])
                 guard(run, run.open, targets, look=job.look, standing=standing)
             for account, item in self.source.read([job.account for job in jobs]):
                 run = takes[account.key]
@@ -112,6 +114,18 @@ class BatchRunner:
                 run.close()
             raise
         return runs
+
+    def _standing(
+        self, jobs: Sequence[Job], targets: Mapping[str, Backend]
+    ) -> tuple[Standing, Mapping[int, list[str]]]:
+        """Ask where the vaults stand, after those that lag behind have caught up."""
+        enrollments = [job.enrollment for job in jobs]
+        accounts = [each.id for each in enrollments]
+        standing = where_they_stand(self.bench, accounts)
+        if self.selection.part:
+            return standing, {}
+        notes = catch_up(self.bench, targets, enrollments, standing)
+        return (where_they_stand(self.bench, accounts) if notes else standing), notes
 
     def _finish(self, jobs: Sequence[Job], runs: Sequence[AccountRun]) -> None:
         try:

@@ -6,12 +6,12 @@ target holds is marked, and the account's next run writes its content again from
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
 from vaultd.backends.base import Backend
+from vaultd.backup.copying import RemoteObject
 from vaultd.backup.lane import replace_bad
 from vaultd.clock import now, rfc3339
 from vaultd.errors import DamageError, ObjectExists, ObjectMissing, PlaceError, VaultdError
@@ -151,7 +151,7 @@ class _Vault:
     def _put_back(self, name: str, size: int, other: Backend) -> None:
         self._backend.delete(name)
         try:
-            self._backend.create(name, cast(BinaryIO, _Remote(other, name)), size)
+            self._backend.create(name, cast(BinaryIO, RemoteObject(other, name)), size)
         except ObjectExists as error:
             raise PlaceError(f"{name} is damaged and could not be removed.") from error
 
@@ -165,21 +165,3 @@ def _wrong(backend: Backend, name: str, size: int) -> VaultdError | None:
     except (DamageError, ObjectMissing) as error:
         return error
     return None
-
-
-class _Remote(io.RawIOBase):
-    """An object of another place, read front to back without holding it."""
-
-    def __init__(self, backend: Backend, name: str) -> None:
-        super().__init__()
-        self._backend = backend
-        self._name = name
-        self._offset = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._backend.read(self._name, self._offset, None if size < 0 else size)
-        self._offset += len(data)
-        return data

@@ -151,6 +151,22 @@ class Vaults:
             session.execute(insert(VaultRow), [_columns(enrollment_id, target, point)])
             _unmark(session, {enrollment_id})
 
+    def adopt(self, enrollment_id: int, target: str, sibling: str) -> None:
+        """A vault holds what its sibling on another target holds: it stands at the same point."""
+        with self._session() as session:
+            for table in (VaultRow, PieceRow):
+                columns = table.__table__.columns
+                query = select(*columns).where(
+                    columns.enrollment_id == enrollment_id, columns.target == sibling
+                )
+                session.execute(_delete(table, enrollment_id, target))
+                for row in session.execute(query).mappings().all():
+                    values = {**row, "target": target}
+                    if table is VaultRow:
+                        values["scrubbed_at"] = None
+                    session.execute(insert(table), [values])
+            _unmark(session, {enrollment_id})
+
     def save_photos(
         self, enrollment_id: int, target: str, photos: bytes, blobs: tuple[StoredBlob, ...]
     ) -> None:

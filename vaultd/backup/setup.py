@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from vaultd.backends.base import Backend
+from vaultd.backends.base import Backend, Finding
 from vaultd.backends.place import open_place
 from vaultd.backup.enroll import RECOVERY_FILE, load_recovery
+from vaultd.clock import now, rfc3339
 from vaultd.config import Config, duration, redact_url
-from vaultd.errors import VaultdError
+from vaultd.errors import UsageError, VaultdError
 from vaultd.keys import PodKey
 from vaultd.sources.diaspora import DiasporaSource
+from vaultd.state.database import FILE_NAME
+from vaultd.state.store import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +45,24 @@ def open_source(config: Config) -> DiasporaSource:
     )
 
 
-def check_all(config: Config) -> list[Check]:
-    """Check database, pictures, state, keys and every target; never raises for what it checks."""
-    results = [Check("config", True, f"pod {config.pod.url}, {len(config.targets)} target(s)")]
-    results += _guarded("database", lambda: _database(config))
-    results += _guarded("uploads", lambda: _uploads(config))
-    results += _guarded("state", lambda: _state(config))
-    for name, target in config.targets.items():
-        results += _guarded(f"target {name}", partial(_target, name, target.url))
+def check_all(config: Config, only: str | None = None) -> list[Check]:
+    """Check database, pictures, state, keys and every target, or `only` one target.
+
+    Never raises for what it checks; UsageError when there is no such target.
+    """
+    if only is not None and only not in config.targets:
+        raise UsageError(
+            f"There is no target {only[:40]!r}.",
+            hint=f"The config has {', '.join(config.targets)}.",
+        )
+    results = []
+    if only is None:
+        results = [Check("config", True, f"pod {config.pod.url}, {len(config.targets)} target(s)")]
+        results += _guarded("database", lambda: _database(config))
+        results += _guarded("uploads", lambda: _uploads(config))
+        results += _guarded("state", lambda: _state(config))
+    for name in config.targets if only is None else (only,):
+        results += _guarded(f"target {name}", partial(_target, config, name))
     return results
 
 
@@ -112,18 +125,37 @@ def _state(config: Config) -> list[Check]:
     return results
 
 
-def _target(name: str, url: str) -> list[Check]:
-    backend = open_place(url)
-    findings = [
-        Check(f"target {name}", finding.fine, finding.sentence, 0 if finding.fine else 6)
-        for finding in backend.probe()
-    ]
+def _target(config: Config, name: str) -> list[Check]:
+    what, url = f"target {name}", redact_url(config.targets[name].url)
+    backend = open_targets(config)[name]
+    findings = backend.probe()
     space = backend.space()
     free = "" if space.free is None else f", {space.free // 2**20:,} MiB free"
-    return [
-        Check(f"target {name}", True, f"{redact_url(url)} can be reached{free}"),
-        *findings,
-    ]
+    checks = [Check(what, True, f"{url} can be reached{free}")]
+    checks += [Check(what, f.fine, f.sentence, 0 if f.fine else 6) for f in findings]
+    return [*checks, *_since_last_time(config, name, findings)]
+
+
+def _since_last_time(config: Config, name: str, findings: Sequence[Finding]) -> list[Check]:
+    """Say what a target honours now and did not before, or no more; keep what was found."""
+    if not (Path(config.state.path) / FILE_NAME).exists():
+        return []
+    state = State(Path(config.state.path))
+    try:
+        before = state.probes.last(name)
+        state.probes.save(name, rfc3339(now()), [(f.what, f.fine, f.sentence) for f in findings])
+    finally:
+        state.close()
+    if before is None:
+        return []
+    was = {what: fine for what, fine, _ in before.findings}
+    changed = [f for f in findings if was.get(f.what, f.fine) != f.fine]
+    gone = sorted(set(was) - {f.what for f in findings})
+    told = [f"{f.what} is {'honoured now' if f.fine else 'no longer honoured'}" for f in changed]
+    told += [f"nothing is known of {what} any more" for what in gone]
+    if not told:
+        return []
+    return [Check(f"target {name}", True, f"other than on {before.at}: {'; '.join(told)}.")]
 
 
 def open_targets(config: Config) -> dict[str, Backend]:

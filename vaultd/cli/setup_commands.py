@@ -74,12 +74,13 @@ def init(config_path: Path | None) -> None:
 
 
 @click.command()
+@click.option("--target", metavar="NAME", help="Only this target, and what changed about it.")
 @CONFIG
 @AS_JSON
-def check(config_path: Path | None, as_json: bool) -> int:
+def check(target: str | None, config_path: Path | None, as_json: bool) -> int:
     """Check config, database, schema, pictures, keys and targets; a line each."""
     config = load_config(config_path)
-    results = check_all(config)
+    results = check_all(config, target)
     if as_json:
         emit_json(
             {

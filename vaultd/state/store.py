@@ -18,6 +18,7 @@ from vaultd.state.doomed import Doomed
 from vaultd.state.journal import Journal
 from vaultd.state.marks import Marks
 from vaultd.state.models import EnrollmentRow, SecretRow, WatermarkRow
+from vaultd.state.probes import Probes
 from vaultd.state.vaults import Vaults
 
 
@@ -51,6 +52,7 @@ class State:
         self.vaults = Vaults(self._database)
         self.marks = Marks(self._database)
         self.doomed = Doomed(self._database)
+        self.probes = Probes(self._database)
         self.digests = Digests(self._secret())
 
     def close(self) -> None:

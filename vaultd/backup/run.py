@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from vaultd.config import Config
 
 _WORTH_A_POOL: Final = 200  # accounts; fewer are done before worker processes have started
-PAGE: Final = 1000  # accounts whose fingerprints are asked for at once
+# Accounts whose fingerprints are asked for at once: a question costs as much as 500 accounts.
+_PAGES: Final = (500, 4000)
 # A batch ends at this many known records, however few accounts: its indexes lie in memory.
 _BATCH_RECORDS: Final = 100_000
 _FINGERPRINT: Final = 16
@@ -162,14 +163,16 @@ class _Run:
                 self._done(None, refusal(name, None, there.get(name)))
 
     def _pages(self, usernames: Collection[str] | None) -> Iterator[list[Enrollment]]:
+        lanes = 1 if self.pool is None else self.pool.size
         if usernames is None:
-            yield from self.bench.state.pages(PAGE)
+            yield from self.bench.state.pages(_page(self.bench.state.enrolled(), lanes))
             return
         found = self.bench.state.enrollments(usernames)
         self._refuse(set(usernames) - {each.username for each in found})
         found.sort(key=lambda each: each.id)
-        for start in range(0, len(found), PAGE):
-            yield found[start : start + PAGE]
+        size = _page(len(found), lanes)
+        for start in range(0, len(found), size):
+            yield found[start : start + size]
 
     def _page(self, look: Look, kind: bytes) -> None:
         state, pairs = self.bench.state, look.pairs
@@ -268,6 +271,11 @@ class _Run:
 def _url(config: Config, name: str) -> str:
     target = config.targets.get(name)
     return "" if target is None else target.url
+
+
+def _page(accounts: int, lanes: int) -> int:
+    """Return how many accounts to look at with one question, when `lanes` are asked at once."""
+    return min(_PAGES[1], max(_PAGES[0], -(-accounts // lanes)))
 
 
 def _cut(jobs: Sequence[Job], size: int, counts: Mapping[int, int]) -> Iterator[list[Job]]:

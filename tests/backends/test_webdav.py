@@ -58,12 +58,14 @@ class OnServer(WebdavConformance):
 
     @pytest.fixture
     def backend(self, server: Running) -> Iterator[WebdavBackend]:
-        yield new_place(server.url + self.base)
+        place = new_place(server.url + self.base)
+        yield place
+        files = server.files / place.root().path.rpartition("/")[2]
         for _ in range(50):  # a server may still be busy with an upload that was broken off
-            if not temporaries(server.files):
+            if not temporaries(files):
                 break
             time.sleep(0.05)
-        assert temporaries(server.files) == []
+        assert temporaries(files) == []
 
 
 @pytest.mark.xdist_group("wsgidav")

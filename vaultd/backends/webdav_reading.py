@@ -12,7 +12,7 @@ from vaultd.errors import PlaceBusy, PlaceError
 
 _LARGEST: Final = 1024**3
 _RANGE: Final = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(?:\d{1,19}|\*)")
-_NO_FILE: Final = (301, 302, 307, 308, 403, 404, 405, 409, 410)
+_PERHAPS_FOLDER: Final = (301, 302, 307, 308, 403, 405, 409)
 
 
 def read_part(verbs: WebdavVerbs, url: httpx.URL, offset: int, length: int | None) -> bytes | None:
@@ -35,7 +35,9 @@ def read_part(verbs: WebdavVerbs, url: httpx.URL, offset: int, length: int | Non
         answer = verbs.http.answer(response)
     if answer.status == 416:  # it begins beyond the end
         return b""
-    if answer.status in _NO_FILE and not _is_file(verbs, url):
+    if answer.status in (404, 410):
+        return None
+    if answer.status in _PERHAPS_FOLDER and not _is_file(verbs, url):
         return None
     raise verbs.http.refusal(answer, "read objects", harmless=True)
 

@@ -124,6 +124,9 @@ class WebdavVerbs:
                 to = decoded_path(entries.headers["location"])  # Apache's mod_dir
                 if to == path:
                     return Entry(path, collection=True)
+            # Apache says so of what would lie below a file.
+            if entries.status == 400 and self.head(url).status in _GONE:
+                return None
             raise self.http.refusal(entries, "list objects", harmless=True)
         for entry in entries:
             if entry.path == path:
@@ -132,15 +135,18 @@ class WebdavVerbs:
 
     def members(self, name: str) -> dict[str, Entry] | None:
         """Return the direct members of a collection by name; None where there is none (Depth 1)."""
-        url = self.url(name, collection=True)
+        return self.members_at(self.url(name, collection=True))
+
+    def members_at(self, url: httpx.URL) -> dict[str, Entry] | None:
+        """Return the same of a collection by its URL, which ends with a slash."""
+        path = decoded_path(url.raw_path.decode("ascii"))
         with self._propfind(url, "1", QUESTION, LISTING_BODY) as found:
             if not isinstance(found, Answer):
-                path = decoded_path(url.raw_path.decode("ascii"))
                 return children(found, path, self.where)
         if found.status in _GONE:
             return None
-        if found.status in (400, 405, 409) and name:  # Apache says so of a file with a slash
-            entry = self.look(self.url(name))
+        if found.status in (400, 405, 409):  # Apache says so of a file with a slash
+            entry = self.look(url.copy_with(raw_path=url.raw_path.rstrip(b"/") or b"/"))
             if entry is None or not entry.collection:
                 return None
         raise self.http.refusal(found, "list objects", harmless=True)

@@ -186,6 +186,11 @@ class HttpConnection:
             raise self.refusal(answer, doing, harmless=harmless)
         return answer
 
+    def _timeout(self, patience: float | None) -> httpx.Timeout:
+        bound = self.settings.read_timeout
+        read = bound if patience is None else patience
+        return httpx.Timeout(bound, connect=self.settings.connect_timeout, read=read)
+
     def answer(self, response: httpx.Response, limit: int = ERROR_BODY) -> Answer:
         """Return the response with its body, cut at `limit` bytes."""
         taken = b"".join(self.pieces(response, limit, cut=True))
@@ -212,11 +217,8 @@ class HttpConnection:
         """Give the response before its body; what goes wrong in the block is translated too."""
         client = self._open()
         try:
-            timeout = client.timeout
-            if patience is not None:
-                timeout = httpx.Timeout(timeout, read=patience)
             request = client.build_request(
-                method, url, headers=headers, content=body or None, timeout=timeout
+                method, url, headers=headers, content=body or None, timeout=self._timeout(patience)
             )
             auth = httpx.USE_CLIENT_DEFAULT if login else None
             response = client.send(request, stream=True, auth=auth)

@@ -17,12 +17,14 @@ from vaultd.backends.nextcloud_discovery import (
     cloud_refusal,
     discover,
     files_url,
+    given_url,
     server_url,
     uploads_url,
 )
 from vaultd.backends.owncloud_tus import upload_tus
 from vaultd.backends.sized_body import SizedBody
 from vaultd.backends.webdav import WebdavBackend
+from vaultd.backends.webdav_probe import refuse_public_link
 from vaultd.errors import PlaceError, UsageError
 
 
@@ -88,6 +90,7 @@ class NextcloudBackend(WebdavBackend):
         """Return what the server is and can; asked once. Raises PlaceError."""
         with self._asking:
             if self._cloud is None:
+                refuse_public_link(given_url(self._settings.server), self.where)
                 self._cloud = discover(self.verbs.http, self._server, self._settings.username)
             return self._cloud
 

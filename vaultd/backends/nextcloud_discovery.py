@@ -11,7 +11,6 @@ import httpx
 import msgspec
 
 from vaultd.backends.http import Answer, HttpConnection, place_url
-from vaultd.backends.webdav_probe import refuse_public_link
 from vaultd.backends.webdav_verbs import below
 from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused
 
@@ -19,6 +18,7 @@ _SCHEMES: Final = {"http": "http", "https": "https", "nextcloud": "https", "ownc
 _JSON_BODY: Final = 1024 * 1024
 # What people copy from the address bar after the server's own address.
 _PAGE: Final = re.compile(r"/(?:index\.php|remote\.php|status\.php|ocs|apps|login|settings)(?:/|$)")
+_PERHAPS: Final = (200, 400, 401, 403, 404, 405, 406, 410)
 _OCS: Final = {"OCS-APIRequest": "true", "Accept": "application/json"}
 
 
@@ -40,9 +40,14 @@ class Cloud:
     versions: bool
 
 
+def given_url(server: str) -> httpx.URL:
+    """Return the address as it was given; raises UsageError for what is none."""
+    return place_url(server, _SCHEMES)
+
+
 def server_url(server: str) -> httpx.URL:
     """Return the server's address without the page somebody copied; raises UsageError."""
-    url = place_url(server, _SCHEMES)
+    url = given_url(server)
     raw = url.raw_path.decode("ascii")
     page = _PAGE.search(raw)
     raw = raw[: page.start()] if page else raw.rstrip("/")
@@ -65,7 +70,6 @@ def discover(http: HttpConnection, server: httpx.URL, username: str) -> Cloud:
 
     The id may be another than the name of the login (an e-mail address). Raises PlaceError.
     """
-    refuse_public_link(server, http.where)
     status = _json(_get(http, below(server, "status.php"), login=False))
     if not isinstance(status, dict) or not isinstance(status.get("version"), str):
         raise no_cloud(http.where)
@@ -121,8 +125,8 @@ def cloud_refusal(answer: Answer, where: str) -> PlaceError | None:
 
 def _get(http: HttpConnection, url: httpx.URL, *, login: bool) -> Answer:
     return http.request(
-        "GET", url, "be asked what it is", fine=range(200, 300) if login else (200, 404),
-        headers=_OCS, harmless=True, limit=_JSON_BODY, login=login,
+        "GET", url, "be asked what it is", fine=(200,) if login else _PERHAPS, headers=_OCS,
+        harmless=True, limit=_JSON_BODY, login=login,
     )  # fmt: skip
 
 

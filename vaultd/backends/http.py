@@ -264,7 +264,8 @@ def place_url(url: str, schemes: Mapping[str, str]) -> httpx.URL:
     try:
         found = httpx.URL(url)
         real = schemes[found.scheme]
-        bare = not found.userinfo and not found.query and not found.fragment and found.host
+        extra = found.userinfo or found.query or found.fragment
+        bare = bool(found.host) and not extra and 0 < (found.port or 80) < 65536
     except (httpx.InvalidURL, KeyError):
         bare = False
     if not bare:

@@ -145,7 +145,7 @@ class WebdavBackend:
         content: bytes | Iterator[bytes]
         if small is None:
             if self.verbs.http.settings.digest:  # a login amid an upload would need it twice
-                self.verbs.head(self.verbs.url(""))
+                self.verbs.look(place)
             content = body.pieces(body.left)
         else:
             content = small
@@ -172,20 +172,30 @@ class WebdavBackend:
             raise self._exists(name)
         if answer.status not in (201, 204):
             raise self._not_moved(answer, place, name)
-        head = self.verbs.head(target)
-        size = head.headers.get("content-length")
-        if head.status in _GONE:
-            raise PlaceBusy(f"{self.where} does not show {name} yet.")
-        if head.status != 200 or size is None:
-            entry = self.verbs.look(target)
-            size = None if entry is None or entry.size is None else str(entry.size)
-        sums = head.headers.get("oc-checksum", "").lower().split()
-        other = [s for s in sums if s.startswith("sha1:")] if small is not None else []
-        if size == str(body.size) and (not other or other == [f"sha1:{_sha1(small or b'')}"]):
+        try:
+            stored = self._stored(target, small)
+        except PlaceBusy as error:
+            error.unknown = True  # it was renamed
+            raise
+        if stored == body.size:
             return
         if answer.status == 201:  # it was made by us alone
             self.verbs.delete(target)
-        raise self._damaged(f"{size} bytes of {body.size}")
+        raise self._damaged("other bytes" if stored is None else f"{stored} bytes of {body.size}")
+
+    def _stored(self, target: httpx.URL, small: bytes | None) -> int | None:
+        """Return how many bytes lie there, None where they are surely others than `small`."""
+        head = self.verbs.head(target)
+        if head.status in _GONE:
+            raise PlaceBusy(f"{self.where} does not show a new object yet.")
+        sums = [s for s in head.headers.get("oc-checksum", "").lower().split() if s[:5] == "sha1:"]
+        if small is not None and sums and sums != [f"sha1:{_sha1(small)}"]:
+            return None
+        length = head.headers.get("content-length", "")
+        if head.status == 200 and length.isdecimal():
+            return int(length)
+        entry = self.verbs.look(target)
+        return None if entry is None else entry.size
 
     def _exists(self, name: str) -> ObjectExists:
         return ObjectExists(f"{name} is already in {self.where}.")

@@ -187,7 +187,8 @@ def children(entries: Iterable[Entry], collection: str, where: str) -> dict[str,
     itself = is_file = False
     for entry in entries:
         if entry.path == collection:
-            itself, is_file = True, not entry.collection
+            if not itself:
+                itself, is_file = True, not entry.collection
             continue
         parent, _, name = entry.path.rpartition("/")
         if parent != collection or not name or entry.status == 404:

@@ -39,6 +39,7 @@ class CloudServer:
         self.kind, self.path, self.port = kind, path, free_port()
         self.reset()
         self._server = Server(("127.0.0.1", self.port), self._wsgi, numthreads=20)
+        self._server.keep_alive_conn_limit = 1000  # the tests keep many clients open
         self._server.prepare()
         threading.Thread(target=self._server.serve, daemon=True).start()
 

@@ -50,6 +50,7 @@ def _serve(settings: dict[str, object]) -> None:
     port = settings["port"]
     assert isinstance(port, int)
     server = Server(("127.0.0.1", port), application, numthreads=20)
+    server.keep_alive_conn_limit = 1000
     certificate = settings["certificate"]
     if isinstance(certificate, str):
         server.ssl_adapter = BuiltinSSLAdapter(certificate, certificate)

@@ -114,26 +114,39 @@ def test_a_killed_client_leaves_only_whole_objects_and_what_a_probe_removes(
     assert list(place.list()) == found
 
 
-def test_digest_login_works_for_small_and_streamed_uploads_in_many_threads() -> None:
-    apache = start_apache()
-    try:
-        places = [place_at(apache.url + "/digest", digest=True)]
-        wsgidav = start_wsgidav(digest=True)
-        places.append(place_at(wsgidav.url, digest=True))
-        for place in places:
-            with ThreadPoolExecutor(8) as pool:
-                list(pool.map(lambda n: put(place, f"v/{n}", b"x" * n * 800_000), range(8)))  # noqa: B023
-            assert [info.size for info in place.list()] == [n * 800_000 for n in range(8)]
-        with pytest.raises(PlaceRefused, match="digest = true"):
-            place_at(wsgidav.url).probe()
-        wsgidav.stop()
-    finally:
-        apache.stop()
+@pytest.fixture(scope="module")
+def digest_server() -> Iterator[Running]:
+    running = start_wsgidav(digest=True)
+    yield running
+    running.stop()
 
 
-def test_a_login_asked_for_amid_an_upload_is_a_reason_to_try_again() -> None:
-    wsgidav = start_wsgidav(digest=True)
+@pytest.fixture(scope="module")
+def apache() -> Iterator[Running]:
+    running = start_apache()
+    yield running
+    running.stop()
 
+
+def logs_in_from_many_threads(place: WebdavBackend) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: put(place, f"v/{n}", b"x" * n * 800_000), range(8)))
+    assert [info.size for info in place.list()] == [n * 800_000 for n in range(8)]
+
+
+def test_digest_login_works_for_small_and_streamed_uploads(digest_server: Running) -> None:
+    logs_in_from_many_threads(place_at(digest_server.url, digest=True))
+    with pytest.raises(PlaceRefused, match="digest = true"):
+        place_at(digest_server.url).probe()
+
+
+def test_apaches_digest_login_works_too(apache: Running) -> None:
+    logs_in_from_many_threads(place_at(f"{apache.url}/digest", digest=True))
+
+
+def test_a_login_asked_for_amid_an_upload_is_a_reason_to_try_again(
+    digest_server: Running,
+) -> None:
     def forget(request: httpx.Request) -> httpx.Response | None:
         if request.method != "PUT":
             return None
@@ -143,14 +156,13 @@ def test_a_login_asked_for_amid_an_upload_is_a_reason_to_try_again() -> None:
         return empty(401, **{"WWW-Authenticate": 'Digest realm="x", nonce="y", qop="auth"'})
 
     passing = Passing()
-    place = place_at(wsgidav.url, passing, digest=True)
+    place = place_at(digest_server.url, passing, digest=True)
     place.manners()
     passing.change = forget
     with pytest.raises(PlaceBusy, match="login again amid an upload"):
         put(place, "v/large", b"x" * 5_000_000)
     passing.change = lambda _: None
     put(place, "v/large", b"x" * 5_000_000)
-    wsgidav.stop()
 
 
 def test_wrong_credentials_are_refused_in_a_sentence_without_them(server: Running) -> None:

@@ -1,0 +1,1 @@
+"""Servers that the tests of the backends start: real ones, and small faithful ones."""

@@ -1,1 +1,1 @@
-"""Servers that the backends are tested against, started by the tests themselves on loopback."""
+"""Servers that the backends' tests start for themselves: on loopback, on free ports."""

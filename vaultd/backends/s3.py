@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from vaultd.backends import s3_lock, s3_probe, s3_reading, s3_upload
 from vaultd.backends.base import Finding, ObjectInfo, Space, check_name
-from vaultd.backends.s3_address import Resolve
+from vaultd.backends.s3_address import Connect
 from vaultd.backends.s3_client import S3Client
 from vaultd.backends.s3_settings import S3Settings
 
@@ -17,14 +17,14 @@ __all__ = ["S3Backend", "S3Settings"]
 class S3Backend:
     """Objects as keys of one bucket, below a prefix; one attempt a verb, for many threads.
 
-    boto3 is loaded at the first request. `resolve(host, port)`, where given, returns the address
-    to connect to, or raises PlaceRefused.
+    boto3 is loaded at the first request. `connect(host, port, seconds)`, where given, makes
+    all connections, and may raise PlaceRefused.
     """
 
-    def __init__(self, settings: S3Settings, *, resolve: Resolve | None = None) -> None:
+    def __init__(self, settings: S3Settings, *, connect: Connect | None = None) -> None:
         self.settings = settings
-        self._client = S3Client(settings, resolve)
-        self._resolve = resolve
+        self._client = S3Client(settings, connect)
+        self._connect = connect
 
     def __repr__(self) -> str:
         return f"S3Backend({self.settings.where})"
@@ -65,7 +65,7 @@ class S3Backend:
 
         Writes and removes some small objects. Raises PlaceError where nothing works.
         """
-        return s3_probe.adapt(self.settings, self._resolve)
+        return s3_probe.adapt(self.settings, self._connect)
 
     def close(self) -> None:
         """Close idle connections; the next request opens new ones."""

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final, Protocol, cast
 
 from vaultd import clock
-from vaultd.backends.s3_address import Resolve
+from vaultd.backends.s3_address import Connect
 from vaultd.backends.s3_errors import from_answer
 from vaultd.backends.s3_http import S3Http
 from vaultd.backends.s3_settings import S3Settings
@@ -84,9 +84,9 @@ class Answer:
 class S3Client:
     """Requests to one bucket, thread safe; every failure is a PlaceError."""
 
-    def __init__(self, settings: S3Settings, resolve: Resolve | None = None) -> None:
+    def __init__(self, settings: S3Settings, connect: Connect | None = None) -> None:
         self.settings = settings
-        self._resolve = resolve
+        self._connect = connect
         self._lock = threading.Lock()
         self._opened: tuple[object, S3Http] | None = None
 
@@ -156,7 +156,7 @@ class S3Client:
             region_name=settings.region or session.region_name or _DEFAULT_REGION,
             config=_config(settings),
         )
-        http = S3Http(settings, self._resolve)
+        http = S3Http(settings, self._connect)
         client.meta.events.register("before-send.s3", http.send)
         return client, http
 

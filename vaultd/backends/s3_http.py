@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final, Protocol, cast
 
-from vaultd.backends.s3_address import Resolve, connect_through
+from vaultd.backends.s3_address import Connect, connect_through
 from vaultd.backends.s3_settings import S3Settings
 from vaultd.errors import PlaceBusy, PlaceError
 
@@ -116,18 +116,17 @@ class _Whole:
 class S3Http:
     """Sends what botocore prepared; one pool of connections for all threads.
 
-    `resolve(host, port)` returns the address to connect to, or raises PlaceRefused; with it no
-    proxy is used.
+    With `connect` its sockets come from there, and no proxy is used.
     """
 
-    def __init__(self, settings: S3Settings, resolve: Resolve | None = None) -> None:
+    def __init__(self, settings: S3Settings, connect: Connect | None = None) -> None:
         self._where = settings.where
         self._timeout = settings.read_timeout
         self._response = importlib.import_module("botocore.awsrequest").AWSResponse
         self._library_error = importlib.import_module("botocore.exceptions").HTTPClientError
         self._flip = ""
         proxies = None
-        if resolve is None:
+        if connect is None:
             find = importlib.import_module("botocore.utils").get_environ_proxies
             proxies = find(settings.endpoint or "https://s3.amazonaws.com")
         session = importlib.import_module("botocore.httpsession").URLLib3Session(
@@ -136,8 +135,8 @@ class S3Http:
             timeout=(settings.connect_timeout, settings.read_timeout),
             max_pool_connections=settings.max_pool,
         )
-        if resolve is not None:
-            connect_through(session, resolve)
+        if connect is not None:
+            connect_through(session, connect, settings.connect_timeout)
         self._session = cast("_Session", session)
 
     def close(self) -> None:
@@ -212,7 +211,7 @@ class _Readable(Protocol):
 
 
 def _own_error(error: BaseException) -> PlaceError | None:
-    """Return the PlaceError that `resolve` raised beneath the libraries."""
+    """Return the PlaceError that `connect` raised beneath the libraries."""
     found: BaseException | None = error
     for _ in range(10):
         if found is None or isinstance(found, PlaceError):

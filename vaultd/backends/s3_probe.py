@@ -10,7 +10,7 @@ from typing import Final
 
 from vaultd.backends import s3_leftovers, s3_probe_lock, s3_race
 from vaultd.backends.base import Finding
-from vaultd.backends.s3_address import Resolve
+from vaultd.backends.s3_address import Connect
 from vaultd.backends.s3_client import S3Client
 from vaultd.backends.s3_errors import S3Conflict, S3Refusal
 from vaultd.backends.s3_reading import list_keys
@@ -85,7 +85,7 @@ def probe(client: S3Client) -> Sequence[Finding]:
     return findings
 
 
-def adapt(settings: S3Settings, resolve: Resolve | None) -> S3Settings:
+def adapt(settings: S3Settings, connect: Connect | None) -> S3Settings:
     """Return settings with the checksum mode, condition and region that work at the place.
 
     The first mode that is accepted and finds damage wins, else the first that is accepted.
@@ -93,7 +93,7 @@ def adapt(settings: S3Settings, resolve: Resolve | None) -> S3Settings:
     accepted: list[Checksum] = []
     refusal: PlaceError | None = None
     for mode in dict.fromkeys((settings.checksum, *_MODES)):
-        client = S3Client(replace(settings, checksum=mode), resolve)
+        client = S3Client(replace(settings, checksum=mode), connect)
         try:
             with scratch(client) as room:
                 room.put(room.key())
@@ -108,7 +108,7 @@ def adapt(settings: S3Settings, resolve: Resolve | None) -> S3Settings:
     if not accepted and refusal is not None:
         raise refusal
     fitting = replace(settings, checksum=accepted[0], conditional=True)
-    client = S3Client(fitting, resolve)
+    client = S3Client(fitting, connect)
     try:
         with scratch(client) as room:
             fine = _condition(room).fine

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from typing import Final, Protocol, cast
 
 from vaultd.backends.s3_address import Connect, connect_through
 from vaultd.backends.s3_settings import S3Settings
-from vaultd.errors import PlaceBusy, PlaceError
+from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused
 
 # A page of 1,000 keys of 1,024 bytes, each escaped, is under 4 MiB.
 ANSWER_BODY: Final = 4 * 1024 * 1024
@@ -23,6 +24,7 @@ ERROR_BODY: Final = 64 * 1024
 # A server that gives less than this many bytes a second, after the read timeout, hangs.
 _SLOWEST: Final = 1024
 _PIECE: Final = 64 * 1024
+_REGION_NAME: Final = re.compile(r"[a-z0-9-]{1,40}")
 _PROBED: Final = b"vaultd-probe"
 
 
@@ -36,6 +38,7 @@ class Request(Protocol):
 
     method: str
     url: str
+    headers: MutableMapping[str, object]
     body: object
     stream_output: bool
 
@@ -154,6 +157,9 @@ class S3Http:
 
     def send(self, request: Request, **_: object) -> object:
         """Answer botocore's `before-send`; raises PlaceError beside botocore's own exceptions."""
+        # botocore waits for "100 Continue" before each body: a round trip for every object.
+        if "Expect" in request.headers:
+            del request.headers["Expect"]
         streaming = request.stream_output
         request.stream_output = True  # it reads nothing then
         if self._flip and self._flip in request.url and request.body:
@@ -162,6 +168,8 @@ class S3Http:
             response = self._session.send(request)
         except self._library_error as error:
             raise _own_error(error) or error from None
+        if 300 <= response.status_code < 400 and response.status_code != 304:
+            self._refuse_redirect(response)
         length = response.headers.get("content-length", "0")
         if not length.isdecimal() or len(length) > 18:
             raise PlaceError(f"{self._where} does not speak HTTP as S3 does.")
@@ -173,6 +181,19 @@ class S3Http:
             content = _Whole(self._content(body, fine))
         # The headers' class is botocore's own; their last value wins, as with its own session.
         return self._response(response.url, response.status_code, response.headers, content)
+
+    def _refuse_redirect(self, response: Response) -> None:
+        """Raise PlaceRefused unless a region is given, which botocore then signs for.
+
+        Without one it would ask again and again, without end.
+        """
+        if _REGION_NAME.fullmatch(response.headers.get("x-amz-bucket-region", "")):
+            return
+        response.raw.close()
+        raise PlaceRefused(
+            f"{self._where} sends us elsewhere ({response.status_code}).",
+            hint="Are the endpoint (https?), the region and the bucket right?",
+        )
 
     def _content(self, body: PacedBody, fine: bool) -> bytes:
         content, cut = body.read_all(ANSWER_BODY if fine else ERROR_BODY)

@@ -37,12 +37,16 @@ class Scratch:
         """Store an object, remembered for `clean`; raises what the place says."""
         settings = self.client.settings
         only_first = condition(settings) if conditional else {}
-        self._keys.append((key, ""))  # even where no answer comes
+        self.remember(key)  # even where no answer comes
         answer = self.client.call(
             "put_object", key, Key=key, Body=body, **digests(replaced(settings), body), **only_first
         )
-        self._keys.append((key, answer.text("VersionId")))
+        self.remember(key, answer.text("VersionId"))
         confirm(self.client, answer, "a small object")
+
+    def remember(self, key: str, version: str = "") -> None:
+        """Remove this too, in the end."""
+        self._keys.append((key, version))
 
     def clean(self) -> None:
         """Remove all that was stored, versions too; what is locked by the bucket stays hidden."""
@@ -190,10 +194,11 @@ def _multipart(room: Scratch) -> Finding:
         listed: dict[str, object] = {"PartNumber": 1, "ETag": part.text("ETag")}
         if part.text("ChecksumSHA256"):
             listed["ChecksumSHA256"] = part.text("ChecksumSHA256")
-        client.call(
+        done = client.call(
             "complete_multipart_upload", key, Key=key, UploadId=upload,
             MultipartUpload={"Parts": [listed]}, **condition(settings),
         )  # fmt: skip
+        room.remember(key, done.text("VersionId"))
     except (ObjectExists, S3Conflict):
         sentence = "They work, and their end never replaces an object that is there."
         return Finding(what, True, sentence)

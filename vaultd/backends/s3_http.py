@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import ssl
 import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
@@ -211,10 +212,17 @@ class S3Http:
 
 
 def _authorities(settings: S3Settings) -> str | bool:
-    if settings.ca_file is not None:
-        return str(settings.ca_file)
-    found = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE")
-    return found or True
+    if settings.ca_file is None:
+        return os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
+    try:
+        ssl.create_default_context(cafile=settings.ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise PlaceError(
+            f"The certificate authority's file {settings.ca_file} cannot be used "
+            f"({error.strerror or 'not PEM'}).",
+            hint="It holds one or more certificates as PEM text; correct ca_file.",
+        ) from error
+    return str(settings.ca_file)
 
 
 def _has_doctype(content: bytes) -> bool:

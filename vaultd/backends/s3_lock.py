@@ -25,6 +25,26 @@ def retention(settings: S3Settings) -> dict[str, object]:
     }
 
 
+def ensure_locked(client: S3Client, name: str) -> None:
+    """Lock an object made by a multipart upload where the place forgot the lock of its start."""
+    key = client.settings.key(name)
+    found = client.call("head_object", name, Key=key)
+    if locked_until(found) is not None:
+        return
+    wanted = retention(client.settings)
+    version = found.text("VersionId")
+    client.call(
+        "put_object_retention",
+        name,
+        Key=key,
+        Retention={
+            "Mode": wanted["ObjectLockMode"],
+            "RetainUntilDate": wanted["ObjectLockRetainUntilDate"],
+        },
+        **({"VersionId": version} if version else {}),
+    )
+
+
 def delete(client: S3Client, name: str) -> None:
     """Remove an object, an absent one is fine; raises PlaceError where it is locked.
 

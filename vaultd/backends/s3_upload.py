@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 
 from vaultd.backends.s3_client import Answer, S3Client
 from vaultd.backends.s3_errors import S3Conflict
-from vaultd.backends.s3_lock import retention
+from vaultd.backends.s3_lock import ensure_locked, retention
 from vaultd.backends.s3_settings import S3Settings
 from vaultd.errors import ObjectExists, ObjectMissing, PlaceBusy, PlaceError
 
@@ -205,6 +205,8 @@ class _Multipart:
             self._abort()
             raise
         confirm(self._client, answer, self._name)
+        if self._settings.lock_mode is not None:
+            ensure_locked(self._client, self._name)
 
     def _abort(self) -> None:
         with suppress(PlaceError):

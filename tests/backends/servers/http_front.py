@@ -84,7 +84,7 @@ class HttpFront:
                     left -= len(piece)
                 server.sendall(piece)
                 if left == 0:
-                    server.close()
+                    server.shutdown(socket.SHUT_RDWR)
                     client.shutdown(socket.SHUT_RDWR)
                     return
         with suppress(OSError):

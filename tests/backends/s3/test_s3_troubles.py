@@ -163,6 +163,33 @@ class _Multipart:
         assert names(backend) == []
         assert open_uploads(raw, backend) == 0
 
+    def test_one_that_came_first_is_not_replaced_at_the_end(
+        self, place: Place, cutting: HttpFront, raw: Any
+    ) -> None:
+        """Also where the condition of the completion is ignored (Ceph): it is not even sent."""
+        backend = S3Backend(place(part_size=PARTS, endpoint=cutting.endpoint()))
+
+        class Overtaken(io.BytesIO):
+            def read(self, size: int | None = -1) -> bytes:
+                piece = super().read(size)
+                if not piece:
+                    put(backend, "a", b"first")
+                return piece
+
+        with pytest.raises(ObjectExists):
+            backend.create("a", Overtaken(BIG), len(BIG))
+        assert backend.read("a") == b"first"
+        assert open_uploads(raw, backend) == 0
+        sent = [line.rpartition("?")[2] for line in cutting.requests if line.startswith("POST")]
+        assert sent == ["uploads"]
+
+    @pytest.mark.long
+    def test_256_megabytes_come_back_the_same(self, place: Place) -> None:
+        backend = S3Backend(place())
+        content = random.Random(2).randbytes(MIB) * 256
+        backend.create("a", io.BytesIO(content), len(content))
+        assert backend.read("a") == content
+
     def test_an_end_whose_answer_is_lost_keeps_its_object_whole(
         self, place: Place, cutting: HttpFront
     ) -> None:

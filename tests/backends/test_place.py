@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vaultd.backends.folder import FolderBackend
-from vaultd.backends.place import open_place
-from vaultd.errors import PlaceError, UsageError
+from vaultd.backends.patient import PatientBackend
+from vaultd.backends.place import Guard, open_place
+from vaultd.config import Target
+from vaultd.errors import PlaceError, PlaceRefused, UsageError
 
 
 def root_of(url: str) -> Path:
@@ -37,7 +40,7 @@ def test_the_folder_is_made_only_when_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "vaults", "/srv/vaults", "ftp://host/a", "s3://bucket", "C:\\a"]
+    "url", ["", "vaults", "/srv/vaults", "http://host/a", "gopher://bucket", "C:\\a"]
 )
 def test_other_places_are_refused_with_those_that_exist(url: str) -> None:
     with pytest.raises(UsageError, match="file:///"):
@@ -60,3 +63,66 @@ def test_a_password_in_a_url_is_not_repeated() -> None:
     with pytest.raises(UsageError) as raised:
         open_place("ftp://me:hunter2@host/vaults")
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "keys", "shown"),
+    [
+        ("s3://bucket/some/where", {"access_key": "k", "secret_key": "hidden"}, "bucket"),
+        ("webdavs://me@host:8443/a%20b", {"password": "hidden"}, "host"),
+        ("nextcloud://me@cloud.example/Backups", {"password": "hidden"}, "cloud.example"),
+        ("owncloud://cloud.example", {"username": "me", "password": "hidden"}, "cloud.example"),
+        ("dropbox:///vaults", {"app_key": "k", "refresh_token": "hidden"}, "vaults"),
+    ],
+)
+def test_every_scheme_has_a_backend_that_shows_no_secret(
+    url: str, keys: dict[str, Any], shown: str
+) -> None:
+    backend = open_place(url, Target(url, **keys), name="off-site")
+    assert isinstance(backend, PatientBackend)
+    assert shown in repr(backend)
+    assert "hidden" not in repr(backend)
+
+
+@pytest.mark.parametrize(
+    ("url", "keys", "said"),
+    [
+        ("webdav://host/a", {}, "insecure = true"),
+        ("s3:///prefix", {}, "names no host"),
+        ("webdavs:///a", {}, "names no host"),
+        ("dropbox://host/a", {"app_key": "k"}, "names no host"),
+        ("s3://me:hunter2@bucket/a", {}, "as `password`"),
+        ("webdavs://me:hunter2@host/a", {}, "as `password`"),
+        ("s3://bucket/%ff", {}, "not UTF-8"),
+        ("s3://bucket:99999/a", {}, "not a URL"),
+        ("webdavs://host/a?b=hunter2", {}, "%3F"),
+    ],
+)
+def test_what_cannot_be_opened_says_why(url: str, keys: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        open_place(url, Target(url, **keys))
+    assert said in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "keys"),
+    [
+        ("webdav://127.0.0.1:1/a", {"insecure": True}),
+        ("webdavs://localhost:1/a", {}),
+        ("nextcloud://169.254.169.254/a", {"username": "me", "password": "x"}),
+        ("s3://bucket/a", {"endpoint": "http://127.0.0.1:1", "access_key": "a", "secret_key": "b"}),
+        ("dropbox:///a", {"app_key": "k", "refresh_token": "t", "endpoint": "http://127.0.0.1:1"}),
+    ],
+)
+def test_a_users_own_place_cannot_be_an_inner_address(url: str, keys: dict[str, Any]) -> None:
+    backend = open_place(url, Target(url, **keys), guard=Guard())
+    with pytest.raises(PlaceRefused, match="address"):
+        list(backend.list())
+
+
+def test_a_users_own_place_is_no_folder_and_never_uses_the_pods_keys() -> None:
+    with pytest.raises(UsageError, match="folder"):
+        open_place("file:///srv", guard=Guard())
+    with pytest.raises(UsageError, match="access key"):
+        open_place("s3://bucket", Target("s3://bucket"), guard=Guard())

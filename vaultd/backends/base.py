@@ -31,11 +31,15 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing `probe()` measured: what, whether the place honours it, and a clear sentence."""
+    """One thing `probe()` measured: what, whether the place honours it, and a clear sentence.
+
+    `grave` is what makes the place unfit; the rest is good to know, and vaultd does without it.
+    """
 
     what: str
     fine: bool
     sentence: str
+    grave: bool = True
 
 
 class Backend(Protocol):

@@ -1,50 +1,229 @@
-"""From a PLACE URL to its backend."""
+"""From a PLACE URL, with what a target's section says, to its backend.
+
+Each library is imported only when a place of its kind is opened: the command line starts fast.
+"""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Final
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Final
 
 from vaultd.backends.base import Backend
 from vaultd.backends.folder import FolderBackend
-from vaultd.config import redact_url
+from vaultd.backends.patient import Patience, PatientBackend
+from vaultd.backends.place_url import PlaceUrl, parse_place
+from vaultd.config import Target, duration
 from vaultd.errors import UsageError
 
-_NO_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+if TYPE_CHECKING:
+    import httpx
 
 
-def open_place(url: str, *, create: bool = False) -> Backend:
-    """Return the backend of a PLACE; with `create` a missing folder is made.
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The place was given by a user: it may lie only at public addresses, or `permitted` ones."""
 
-    Raises UsageError for a URL that is none or of an unknown scheme, PlaceError.
+    permitted: tuple[IPv4Network | IPv6Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What an opener gets: the URL, the section, its name for errors, and whose it is."""
+
+    url: PlaceUrl
+    target: Target
+    where: str
+    create: bool
+    guard: Guard | None
+
+    def secret(self, key: str) -> str:
+        return self.target.secret(key, self.where)
+
+    @property
+    def ca_file(self) -> Path | None:
+        return Path(self.target.ca_file) if self.target.ca_file else None
+
+    @property
+    def username(self) -> str:
+        return self.target.username or self.url.username
+
+    def transport(self) -> httpx.BaseTransport | None:
+        if self.guard is None:
+            return None
+        import ssl
+
+        from vaultd.backends.guarded_http import GuardedTransport
+
+        context = ssl.create_default_context(cafile=self.target.ca_file or None)
+        return GuardedTransport(verify=context, permitted=self.guard.permitted)
+
+
+def open_place(
+    url: str,
+    target: Target | None = None,
+    *,
+    name: str = "",
+    create: bool = False,
+    guard: Guard | None = None,
+) -> Backend:
+    """Return the backend of a PLACE; with `create` a missing folder is made there.
+
+    `target` has credentials and settings, `name` is its name. Raises UsageError for a URL that
+    is none or of an unknown scheme, ConfigError for secrets that cannot be read, PlaceError.
     """
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise _no_folder(url, f"It is not a URL: {error}.") from error
-    if parts.scheme != "file":
+    parts = parse_place(url)
+    target = target or Target(url)
+    where = f"targets.{name}" if name else "the place"
+    order = _Order(parts, target, where, create, guard)
+    if parts.scheme == "file":
+        return _file(order)
+    patience = Patience(tries=target.tries)
+    return PatientBackend(_OPENERS[parts.scheme](order), name or parts.host or "it", patience)
+
+
+def _file(order: _Order) -> Backend:
+    if order.guard is not None:
+        raise UsageError("A folder of the pod's machine cannot be a user's own target.")
+    if order.url.host not in ("", "localhost") or not order.url.path.startswith("/"):
         raise UsageError(
-            f"{parts.scheme or url[:40]!r} is not a place this vaultd knows.",
-            hint="A place is a URL; now there is file:///absolute/path.",
+            "This file:// URL names no folder.", hint="It has three slashes: file:///srv/vaults."
         )
-    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
-        raise _no_folder(url, "It has three slashes: file:///srv/vaults.")
-    if parts.query or parts.fragment or _NO_ESCAPE.search(parts.path):
-        raise _no_folder(url, "In a URL, ? is written %3F, # is %23 and % is %25.")
-    try:
-        path = unquote(parts.path, errors="strict")
-    except UnicodeDecodeError as error:
-        raise _no_folder(url, "Its escapes are not UTF-8.") from error
-    if "\0" in path:
-        raise _no_folder(url, "A folder's name has no zero byte.")
-    return FolderBackend(Path(path), create=create)
+    return FolderBackend(Path(order.url.path), create=order.create)
 
 
-def _no_folder(url: str, hint: str) -> UsageError:
-    try:
-        shown = redact_url(url)
-    except ValueError:  # so broken that a password could not be found in it
-        shown = url.partition(":")[0] + ":…"
-    return UsageError(f"{shown[:80]!r} is not a folder's URL.", hint=hint)
+def _host(order: _Order) -> str:
+    if not order.url.host:
+        raise UsageError(
+            f"This {order.url.scheme}:// URL names no host.",
+            hint=f"It reads like {order.url.scheme}://host.example/folder.",
+        )
+    return order.url.host
+
+
+def _s3(order: _Order) -> Backend:
+    from vaultd.backends.s3 import S3Backend
+    from vaultd.backends.s3_settings import S3Settings
+
+    target = order.target
+    if order.guard is not None and not (target.access_key and order.secret("secret_key")):
+        # Without keys the library would use those of the pod's own machine.
+        raise UsageError("A user's own S3 target needs an access key and a secret key.")
+    connect = None
+    if order.guard is not None:
+        from functools import partial
+
+        from vaultd.backends.guard import guarded_socket
+
+        connect = partial(guarded_socket, permitted=order.guard.permitted)
+    period = duration(target.lock_period, f"{order.where}.lock_period") if target.lock else None
+    return S3Backend(
+        S3Settings(
+            bucket=_host(order),
+            prefix=order.url.path.strip("/"),
+            endpoint=target.endpoint or None,
+            region=target.region or None,
+            path_style=target.path_style,
+            access_key=target.access_key or None,
+            secret_key=order.secret("secret_key") or None,
+            session_token=order.secret("session_token") or None,
+            profile=target.profile or None,
+            storage_class=target.storage_class or None,
+            checksum=target.checksum,
+            conditional=target.conditional,
+            lock_mode=target.lock or None,
+            lock_days=0 if period is None else max(1, -(-int(period.total_seconds()) // 86400)),
+            ca_file=order.ca_file,
+            connect_timeout=target.connect_timeout,
+            read_timeout=target.read_timeout,
+        ),
+        connect=connect,
+    )
+
+
+def _webdav(order: _Order) -> Backend:
+    from vaultd.backends.webdav import WebdavBackend, WebdavSettings
+
+    target = order.target
+    scheme = "https" if order.url.scheme == "webdavs" else "http"
+    if scheme == "http" and not target.insecure:
+        raise UsageError(
+            "webdav:// sends the password in clear.",
+            hint="Use webdavs://, or set insecure = true where the network is yours alone.",
+        )
+    _host(order)
+    return WebdavBackend(
+        WebdavSettings(
+            url=f"{scheme}://{order.url.authority}{_quoted(order.url.path)}",
+            username=order.username,
+            password=order.secret("password"),
+            token=order.secret("token"),
+            digest=target.digest,
+            ca_file=order.ca_file,
+            connect_timeout=target.connect_timeout,
+            read_timeout=target.read_timeout,
+        ),
+        create=order.create,
+        transport=order.transport(),
+    )
+
+
+def _cloud(order: _Order) -> Backend:
+    from vaultd.backends.nextcloud import NextcloudBackend, NextcloudSettings
+
+    target = order.target
+    _host(order)
+    scheme = "http" if target.insecure else "https"
+    return NextcloudBackend(
+        NextcloudSettings(
+            server=f"{scheme}://{order.url.authority}{_quoted(target.base_path)}",
+            username=order.username,
+            password=order.secret("password"),
+            folder=order.url.path.strip("/") or "vaultd",
+            ca_file=order.ca_file,
+            connect_timeout=target.connect_timeout,
+            read_timeout=target.read_timeout,
+        ),
+        create=order.create,
+        transport=order.transport(),
+    )
+
+
+def _dropbox(order: _Order) -> Backend:
+    from vaultd.backends.dropbox import DropboxBackend
+    from vaultd.backends.dropbox_settings import DropboxSettings
+
+    target = order.target
+    if order.url.host:
+        raise UsageError(
+            "A dropbox:// URL names no host.", hint="It has three slashes: dropbox:///vaultd."
+        )
+    settings = DropboxSettings(
+        app_key=target.app_key,
+        refresh_token=order.secret("refresh_token"),
+        folder=order.url.path or "/vaultd",
+        ca_file=order.ca_file,
+        connect_timeout=target.connect_timeout,
+        read_timeout=target.read_timeout,
+    )
+    if target.endpoint:
+        settings = replace(settings, api_url=target.endpoint, content_url=target.endpoint)
+    return DropboxBackend(settings, transport=order.transport())
+
+
+def _quoted(path: str) -> str:
+    from urllib.parse import quote
+
+    return quote(path)
+
+
+_OPENERS: Final[dict[str, Callable[[_Order], Backend]]] = {
+    "s3": _s3,
+    "webdav": _webdav,
+    "webdavs": _webdav,
+    "nextcloud": _cloud,
+    "owncloud": _cloud,
+    "dropbox": _dropbox,
+}

@@ -138,7 +138,7 @@ def _upload(room: Scratch) -> Finding:
     if listed:
         return Finding("listing", True, "What was just stored is listed at once.")
     sentence = "What was just stored is not listed at once; vaultd copes, but sees it later."
-    return Finding("listing", False, sentence)
+    return Finding("listing", False, sentence, grave=False)
 
 
 def _condition(room: Scratch) -> Finding:
@@ -172,7 +172,9 @@ def _damage(room: Scratch) -> Finding:
         sentence = f"An upload damaged on its way is refused (checksum = {mode})."
         return Finding("checksum", True, sentence)
     sentence = f"An upload damaged on its way is not noticed (checksum = {mode})."
-    return Finding("checksum", False, sentence + " Only a later check of the vault finds it.")
+    return Finding(
+        "checksum", False, sentence + " Only a later check of the vault finds it.", grave=False
+    )
 
 
 def _multipart(room: Scratch) -> Finding:
@@ -209,4 +211,4 @@ def _multipart(room: Scratch) -> Finding:
         with suppress(PlaceError):
             client.call("abort_multipart_upload", key, Key=key, UploadId=upload)
     sentence = "They work, but their end ignores If-None-Match; vaultd asks before it."
-    return Finding(what, not settings.conditional, sentence)
+    return Finding(what, not settings.conditional, sentence, grave=False)

@@ -42,7 +42,7 @@ def _versions(client: S3Client) -> Finding:
         "It keeps versions: deleted ones still count and cost. Add a lifecycle rule that ends "
         "versions that are not current, or switch versioning off."
     )
-    return Finding(what, False, sentence)
+    return Finding(what, False, sentence, grave=False)
 
 
 def _expires(client: S3Client) -> bool:

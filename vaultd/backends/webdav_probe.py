@@ -50,7 +50,7 @@ def _tried(verbs: WebdavVerbs, manners: Manners) -> Iterator[Finding]:
         )  # fmt: skip
         yield _replacing(manners)
         yield Finding(
-            "parallel creators", False,
+            grave=False, what="parallel creators", fine=False, sentence=
             "of two that store the same name at the same moment both may be told that they won, "
             "as WebDAV promises no better; what is stored is always one whole object",
         )  # fmt: skip
@@ -91,7 +91,9 @@ def _ranges(verbs: WebdavVerbs, name: str) -> Finding:
         raise PlaceError(f"{verbs.where} gives back other bytes than were stored.")
     if status == 206:
         return Finding("ranges", True, "a part of an object is read without the rest")
-    return Finding("ranges", False, "it always sends whole objects: restoring a part takes longer")
+    return Finding(
+        "ranges", False, "it always sends whole objects: restoring a part takes longer", grave=False
+    )
 
 
 def _room(space: Space) -> Finding:

@@ -13,7 +13,7 @@ from vaultd.backends.place import open_place
 from vaultd.backup.enroll import RECOVERY_FILE, load_recovery
 from vaultd.clock import now, rfc3339
 from vaultd.config import Config, duration, redact_url
-from vaultd.errors import UsageError, VaultdError
+from vaultd.errors import PlaceError, UsageError, VaultdError
 from vaultd.keys import PodKey
 from vaultd.sources.diaspora import DiasporaSource
 from vaultd.state.database import FILE_NAME
@@ -132,8 +132,12 @@ def _target(config: Config, name: str) -> list[Check]:
     space = backend.space()
     free = "" if space.free is None else f", {space.free // 2**20:,} MiB free"
     checks = [Check(what, True, f"{url} can be reached{free}")]
-    checks += [Check(what, f.fine, f.sentence, 0 if f.fine else 6) for f in findings]
+    checks += [Check(what, f.fine or not f.grave, f.sentence, _exit_code(f)) for f in findings]
     return [*checks, *_since_last_time(config, name, findings)]
+
+
+def _exit_code(finding: Finding) -> int:
+    return PlaceError.exit_code if finding.grave and not finding.fine else 0
 
 
 def _since_last_time(config: Config, name: str, findings: Sequence[Finding]) -> list[Check]:
@@ -160,4 +164,6 @@ def _since_last_time(config: Config, name: str, findings: Sequence[Finding]) -> 
 
 def open_targets(config: Config) -> dict[str, Backend]:
     """Return a backend per configured target, by name; raises UsageError or PlaceError."""
-    return {name: open_place(target.url) for name, target in config.targets.items()}
+    return {
+        name: open_place(target.url, target, name=name) for name, target in config.targets.items()
+    }

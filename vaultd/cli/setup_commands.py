@@ -46,7 +46,7 @@ def init(config_path: Path | None) -> None:
         ) from error
     for name, target in config.targets.items():
         try:
-            open_place(target.url, create=True)
+            open_place(target.url, target, name=name, create=True)
         except OSError as error:
             raise ConfigError(f"targets.{name}.url: {error.strerror}.") from error
     pod_key = PodKey.load_or_create(state / "pod.key")

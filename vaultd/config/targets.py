@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -33,6 +33,8 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "profile": ("s3",),
     "storage_class": ("s3",),
     "checksum": ("s3",),
+    "conditional": ("s3",),
+    "base_path": ("nextcloud", "owncloud"),
     "lock": ("s3",),
     "lock_period": ("s3",),
     "key_file": ("sftp",),
@@ -69,8 +71,10 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_token: GivenSecret = ""
     profile: str = ""
     storage_class: str = ""
-    checksum: str = "auto"
-    lock: str = ""
+    checksum: Literal["when_required", "when_supported", "sha256"] = "when_required"
+    conditional: bool = True
+    base_path: str = ""
+    lock: Literal["", "governance", "compliance"] = ""
     lock_period: str = ""
     key_file: str = ""
     passphrase: GivenSecret = ""
@@ -145,8 +149,6 @@ def check_target(name: str, target: Target) -> None:
             raise ConfigError(f"targets.{name}.{key}: this must be from 0.1 to 3600 seconds.")
     if not 1 <= target.tries <= 20:
         raise ConfigError(f"targets.{name}.tries: this must be from 1 to 20.")
-    if target.lock not in ("", "governance", "compliance"):
-        raise ConfigError(f"targets.{name}.lock: this must be governance or compliance.")
     if target.lock_period:
         duration(target.lock_period, f"targets.{name}.lock_period")
     if bool(target.lock) != bool(target.lock_period):

@@ -216,7 +216,7 @@ def _date(shift: timedelta) -> str:
         (
             answer("403 N", Date=_date(timedelta(minutes=-40))),
             PlaceRefused,
-            "clock and this machine's differ by 40 minutes",
+            "clock and this machine's differ by 4",  # minutes: the test may come late
         ),
         (
             error("301 N", "PermanentRedirect", x_amz_bucket_region="eu-central-7"),

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+_ROOT = Path(__file__).parents[3]
 USER, PASSWORD = "anna", "correct horse"
 
 
@@ -55,7 +56,7 @@ def start(command: list[str], url: str, port: int, home: Path, files: Path) -> R
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=output, cwd=home,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(_ROOT)},
         )  # fmt: skip
     for _ in range(200):
         if process.poll() is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from vaultd.clock import now, parse_rfc3339
 from vaultd.state.store import State
 
 
@@ -29,9 +30,14 @@ class AccountStatus:
             "vault": self.vault,
             "records": self.records,
             "newest": self.newest,
+            "age_seconds": {target: _age(at) for target, at in self.newest.items()},
             "sequences": self.sequences,
             "reason": self.reason,
         }
+
+
+def _age(at: str | None) -> int | None:
+    return None if at is None else int((now() - parse_rfc3339(at)).total_seconds())
 
 
 def account_statuses(state: State, targets: Sequence[str]) -> list[AccountStatus]:

@@ -9,6 +9,7 @@ import click
 
 from vaultd import __version__
 from vaultd.cli import (
+    place_commands,
     pod_commands,
     restore_commands,
     setup_commands,
@@ -29,7 +30,14 @@ def cli() -> None:
     """Encrypted off-site backup and restore for diaspora* pods."""
 
 
-for module in (setup_commands, pod_commands, upkeep_commands, restore_commands, story_command):
+for module in (
+    setup_commands,
+    pod_commands,
+    upkeep_commands,
+    restore_commands,
+    place_commands,
+    story_command,
+):
     for command in module.COMMANDS:
         cli.add_command(command)
 

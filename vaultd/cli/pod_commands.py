@@ -18,6 +18,7 @@ from vaultd.cli.output import emit_json, line, plural, remark, size
 from vaultd.cli.progress import WAYS, Progress
 from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
 from vaultd.cli.workplace import CONFIG, load_config
+from vaultd.clock import now, parse_rfc3339
 from vaultd.daemon.service import serve
 from vaultd.errors import AccountsFailed, UsageError
 from vaultd.keys import PodKey, Recipient
@@ -208,13 +209,21 @@ def status(config_path: Path | None, as_json: bool) -> int:
         ok=safe == len(statuses),
     )
     for found in statuses:
-        newest = ", ".join(f"{target} {at or 'never'}" for target, at in found.newest.items())
+        newest = ", ".join(f"{target} {_since(at)}" for target, at in found.newest.items())
         line(
             "✗" if found.reason else "●",
             f"{found.username}: {newest} {found.reason}",
             ok=not found.reason,
         )
     return 0
+
+
+def _since(at: str | None) -> str:
+    """Return a time and its age for people: `2026-11-24T03:00:00Z (5 h ago)`."""
+    if at is None:
+        return "never"
+    hours = (now() - parse_rfc3339(at)).total_seconds() / 3600
+    return f"{at} ({hours / 24:.0f} d ago)" if hours >= 48 else f"{at} ({hours:.0f} h ago)"
 
 
 @click.command()

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from vaultd.backends.place import open_place
 from vaultd.cli.kit_option import read_kit
 from vaultd.cli.output import emit_json, line, plural, remark, size
+from vaultd.cli.place_option import PLACE, place_of
 from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
+from vaultd.cli.workplace import CONFIG
 from vaultd.errors import DamageError, UsageError, WrongKeyError
 from vaultd.keys import Kit, Secrets, fingerprint, parse_pod_key
 from vaultd.restore.diaspora_archive import write_diaspora
@@ -24,8 +25,6 @@ from vaultd.vault.place import Place
 KIT = click.option(
     "--kit", "kit_source", required=True, metavar="KIT", help="Kit file, or - to type the words."
 )
-PLACE = click.option("--from", "place_url", required=True, metavar="PLACE", help="file:///…")
-CONFIG = click.option("--config", "config_path", type=click.Path(path_type=Path), hidden=True)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 ACCOUNT = click.option("--account", metavar="USER", help="With the podmin's recovery kit: whose.")
 POD_KEY = click.option(
@@ -63,7 +62,7 @@ def archives(
     as_json: bool,
 ) -> int:
     """List the points in time that a kit can restore."""
-    vault = _open(open_place(place_url), read_kit(kit_source), account, pod_key)
+    vault = _open(place_of(place_url, config_path), read_kit(kit_source), account, pod_key)
     bad: dict[str, list[str]] = {}
     for problem in vault.problems:
         bad.setdefault(problem.object, []).append(problem.code)
@@ -135,7 +134,7 @@ def verify(
     as_json: bool,
 ) -> int:
     """Check signatures, hashes and chains of every vault in a place; with a kit, its records."""
-    place = open_place(place_url)
+    place = place_of(place_url, config_path)
     vault = None
     if kit_source is not None:
         vault = _open(place, read_kit(kit_source), account, pod_key)
@@ -197,7 +196,7 @@ def restore(
     as_json: bool,
 ) -> int:
     """Get an account back from kit and place, as a diaspora archive, as pages, or as records."""
-    vault = _open(open_place(place_url), read_kit(kit_source), account, pod_key)
+    vault = _open(place_of(place_url, config_path), read_kit(kit_source), account, pod_key)
     selection = select(only, since, until, post or "")
     snapshot = Snapshot(vault, vault.at(when), selection)
     try:

@@ -1,7 +1,7 @@
 """The configuration: TOML, overlaid by `VAULTD_*` variables."""
 
 from vaultd.config.example import DEFAULT_TEXT
-from vaultd.config.loading import build, default_path, load
+from vaultd.config.loading import build, default_path, load, target_from_variables
 from vaultd.config.sections import (
     Backup,
     Config,
@@ -34,4 +34,5 @@ __all__ = [
     "load",
     "percentage",
     "redact_url",
+    "target_from_variables",
 ]

@@ -23,7 +23,7 @@ from vaultd.config.sections import (
     Scrub,
     StateSection,
 )
-from vaultd.config.targets import Target
+from vaultd.config.targets import Target, check_target
 from vaultd.errors import ConfigError
 
 _S = TypeVar("_S", bound=msgspec.Struct)
@@ -180,6 +180,25 @@ def _overlay(
         value = environment[name]
         keys = sections[section] if section in sections else targets.setdefault(target, {})
         keys[key] = _typed(value, known[key].type)
+
+
+def target_from_variables(url: str, environment: Mapping[str, str]) -> Target:
+    """Return a target that no config names: its keys from VAULTD_PLACE_… variables.
+
+    Raises ConfigError for an unknown or misfit key.
+    """
+    known = {field.name: field for field in msgspec.structs.fields(Target)}
+    keys: dict[str, object] = {"url": url}
+    for name in environment:
+        key = name.lower().removeprefix("vaultd_place_")
+        if key == name.lower():
+            continue
+        if key not in known or key == "url":
+            raise _unknown(f"place.{key} (from {name})", key, list(known))
+        keys[key] = _typed(environment[name], known[key].type)
+    target = _convert("place", keys, Target)
+    check_target("place", target)
+    return target
 
 
 def _typed(value: str, wanted: object) -> object:

@@ -1,0 +1,1 @@
+"""Servers that the backends are tested against, started by the tests themselves on loopback."""

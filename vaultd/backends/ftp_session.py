@@ -262,10 +262,13 @@ class FtpSession:
             asked = (Entry(name, self.size(_joined(folder, name))) for name in unsized)
             return [*found, *(entry for entry in asked if not entry.is_folder)]
         try:
-            return from_list(self._lines(f"LIST {path}"))
+            found = from_list(self._lines(f"LIST {path}"))
         except UnknownListing:
             names = from_nlst(self._lines(f"NLST {path}"))
-            return [Entry(name, self.size(_joined(folder, name))) for name in names]
+            found = [Entry(name, self.size(_joined(folder, name))) for name in names]
+        # Asked for a file, LIST and NLST give the file itself.
+        its_own = [entry.name for entry in found] == [folder.rpartition("/")[2]]
+        return [] if its_own and self.size(folder) is not None else found
 
     def _lines(self, command: str) -> Iterator[str]:
         received, lines = 0, Lines()

@@ -1,0 +1,68 @@
+"""A server process on a loopback port that was free."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+USER, PASSWORD = "anna", "correct horse"
+
+
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def new_folder() -> Path:
+    """Return a new folder that servers of another user may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="vt-", dir="/tmp"))
+    folder.chmod(0o755)
+    return folder
+
+
+@dataclass
+class Running:
+    """A server: its URL, the folder it serves, and the process."""
+
+    url: str
+    files: Path
+    home: Path
+    process: subprocess.Popen[bytes]
+
+    def stop(self) -> None:
+        """End the server and remove what it had."""
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(10)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+def start(command: list[str], url: str, port: int, home: Path, files: Path) -> Running:
+    """Start a server and wait until its port answers."""
+    log = home / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, cwd=home,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+    for _ in range(200):
+        if process.poll() is not None:
+            break
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return Running(url, files, home, process)
+        time.sleep(0.05)
+    process.kill()
+    raise RuntimeError(f"{command[0]} did not start:\n{log.read_text('utf-8', 'replace')[-2000:]}")

@@ -1,0 +1,1 @@
+"""The whole engine on real servers, over bad networks."""

@@ -1,4 +1,7 @@
-"""Fixtures for all tests: clean environment, private database servers, the real pods' data."""
+"""Fixtures for all tests: clean environment, private database servers, the real pods' data.
+
+What is marked `long` runs with `-m long` only.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,14 @@ from tests import servers
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "diaspora"
 _numbers = count()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "long" in str(config.getoption("markexpr", "")):
+        return
+    for item in items:
+        if item.get_closest_marker("long") is not None:
+            item.add_marker(pytest.mark.skip(reason="takes minutes; run with -m long"))
 
 
 @pytest.fixture(autouse=True)

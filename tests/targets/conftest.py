@@ -67,12 +67,12 @@ def wsgidav() -> Iterator[Running]:
 def s3(moto: Moto) -> Iterator[FarPlace]:
     bucket = f"far{next(_numbers)}"
     client = boto3.client(
-        "s3", endpoint_url=moto.url, region_name="us-east-1", aws_access_key_id="a",
+        "s3", endpoint_url=f"http://127.0.0.1:{moto.port}", region_name="us-east-1", aws_access_key_id="a",
         aws_secret_access_key="b", config=Config(s3={"addressing_style": "path"}),
     )  # fmt: skip
     client.create_bucket(Bucket=bucket)
     near = Target(
-        f"s3://{bucket}/vaults", endpoint=moto.url, access_key="a", secret_key="b",
+        f"s3://{bucket}/vaults", endpoint=f"http://127.0.0.1:{moto.port}", access_key="a", secret_key="b",
         path_style=True, region="us-east-1", connect_timeout=2, read_timeout=2,
     )  # fmt: skip
     with Proxy(moto.port) as proxy:

@@ -165,6 +165,11 @@ class BatchRunner:
     ) -> tuple[AccountReport, AccountRun]:
         """Read an account once more for the vaults whose next archive must be another one."""
         targets = {name: self.targets[name] for name in run.again}
+        for lane in run.lanes:
+            if lane.target in targets:
+                # Its pictures are noted now: later that would undo what the second reading notes.
+                lane.close()
+                lane.photos.dirty = False
         try:
             (second,) = self._read([job], targets, merge=run.merge)
         except StoppedError:

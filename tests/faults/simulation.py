@@ -171,8 +171,14 @@ class Simulation:
             place.faulty.quiet()
 
     def _note_stale(self) -> None:
+        # A place that was fooled passes its fork on to one that catches up from it.
+        stale = any(
+            fault is Fault.STALE
+            for place in self.places.values()
+            for fault, _ in place.faulty.plan().values()
+        )
         for place in self.places.values():
-            place.stale |= any(fault is Fault.STALE for fault, _ in place.faulty.plan().values())
+            place.stale |= stale
 
     def forget(self, who: str, seed: int, rate: float, kill: int) -> None:
         """Keep the newest two points; what the report says is gone is promised no more."""

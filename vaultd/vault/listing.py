@@ -60,7 +60,9 @@ def open_vault(place: Place, vault_id: str, *, headers: bool = True) -> VaultLis
     Damage becomes `problems`, not exceptions; raises PlaceError when the place cannot be read.
     """
     listing = VaultListing(vault_id)
-    for item in place.list(f"{vault_id}/"):
+    # A host that is in disorder must not hide which archive is the newest.
+    items = {item.name: item for item in place.list(f"{vault_id}/")}
+    for _, item in sorted(items.items()):
         parts = parse_archive_name(item.name)
         if parts is not None:
             header = _header(place, item.name, listing) if headers else None

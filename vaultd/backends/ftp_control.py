@@ -88,7 +88,9 @@ class FtpControl(ftplib.FTP_TLS):
 
     def silent_for(self, seconds: float) -> bool:
         """Return whether nothing comes, not even an end, within `seconds`."""
-        if self.sock is None or (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()):
+        if self.sock is None or self._received:
+            return False
+        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
             return False
         return not select.select([self.sock], [], [], seconds)[0]
 

@@ -17,12 +17,15 @@ from vaultd.errors import PlaceBusy, PlaceError, PlaceFull, PlaceRefused
 _BUSY: Final = {"421", "425", "426", "431", "434", "436", "450", "451"}
 _REFUSED: Final = {"530", "532", "533", "534", "535", "536", "537", "522"}
 _FULL: Final = {"452", "552"}
-# Servers tell a full disk as 451, 550 or 553 too, and only the text says it.
-_FULL_TEXT: Final = re.compile(r"no space|disk full|disk is full|quota|not enough space", re.I)
+# Servers tell a full disk as 451, 550 or 553 too, and only the text says it; the last is
+# vsftpd's for any failed write.
+_FULL_TEXT: Final = re.compile(
+    r"no space|disk full|disk is full|quota|not enough space|writing to local file", re.I
+)
 _DENIED_TEXT: Final = re.compile(r"permission|privilege|denied|not allowed|read-only|access", re.I)
 _ABSENT_TEXT: Final = re.compile(r"no such|not found|cannot find|not exist", re.I)
 _TOO_MANY_TEXT: Final = re.compile(r"too many|maximum|limit", re.I)
-_BLANK: Final = re.compile(r"[^\x20-\x7e\u00a1-\u024f]+")
+_BLANK: Final = re.compile(r"[^\x20-\x7e\u00a1-\u024f…]+")
 
 
 class FtpSpeech:

@@ -32,21 +32,30 @@ class UnknownListing(ValueError):
 
 
 class Lines:
-    """Splits bytes into lines, dropping those beyond MAX_LINE without holding them."""
+    """Splits bytes into lines, dropping those beyond MAX_LINE without holding them.
+
+    Lines end as the first one does: by CRLF, as RFC 959 has it, or by a line feed alone. So a
+    line feed within a name makes no second line where lines end by CRLF.
+    """
 
     def __init__(self) -> None:
         self._rest = b""
+        self._end = b""
         self._dropping = False
 
     def feed(self, piece: bytes) -> Iterator[str]:
         """Yield the lines that `piece` completes, without their ends."""
-        *whole, rest = (self._rest + piece).split(b"\n")
+        piece = self._rest + piece
+        if not self._end and b"\n" in piece:
+            self._end = b"\r\n" if piece.partition(b"\n")[0].endswith(b"\r") else b"\n"
+        *whole, rest = piece.split(self._end) if self._end else [piece]
         for line in whole:
             if not self._dropping and len(line) <= MAX_LINE:
-                yield line.removesuffix(b"\r").decode("utf-8", "replace")
+                yield line.decode("utf-8", "replace")
             self._dropping = False
         if len(rest) > MAX_LINE:
-            self._dropping, rest = True, b""
+            # The last byte may be the first half of the line's end.
+            self._dropping, rest = True, rest[-1:]
         self._rest = rest
 
     def end(self) -> Iterator[str]:

@@ -5,20 +5,27 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.backends.servers.running import Running
 
 USER, PASSWORD = "anna", "correct horse"
 
 
-def start_pyftpd(certificate: Path | None = None, *, port: int | None = None):
-    """Start it on a free port, with TLS by this PEM file if given; returns running.Running."""
+def start_pyftpd(
+    certificate: Path | None = None, *, port: int | None = None, files: Path | None = None
+) -> Running:
+    """Start it, with TLS by this PEM file if given; on a free port with new files if not."""
     from tests.backends.servers.running import free_port, new_folder, start
     from tests.servers import unavailable
 
     if certificate is not None and importlib.util.find_spec("OpenSSL") is None:
         unavailable("pyopenssl", "pyftpdlib has no TLS without the package pyopenssl")
     home = new_folder()
-    files = home / "files"
-    files.mkdir()
+    if files is None:
+        files = home / "files"
+        files.mkdir()
     port = port or free_port()
     command = [sys.executable, __file__, str(port), str(files)]
     if certificate is not None:

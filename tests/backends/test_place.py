@@ -72,6 +72,9 @@ def test_a_password_in_a_url_is_not_repeated() -> None:
         ("webdavs://me@host:8443/a%20b", {"password": "hidden"}, "host"),
         ("nextcloud://me@cloud.example/Backups", {"password": "hidden"}, "cloud.example"),
         ("owncloud://cloud.example", {"username": "me", "password": "hidden"}, "cloud.example"),
+        ("ftps://me@files.example/vaults", {"password": "hidden"}, "files.example"),
+        ("ftp://files.example:2121//srv", {"insecure": True}, "files.example"),
+        ("sftp://me@files.example/~/vaults", {"password": "hidden"}, "files.example"),
         ("dropbox:///vaults", {"app_key": "k", "refresh_token": "hidden"}, "vaults"),
     ],
 )
@@ -119,6 +122,13 @@ def test_a_users_own_place_cannot_be_an_inner_address(url: str, keys: dict[str, 
     backend = open_place(url, Target(url, **keys), guard=Guard())
     with pytest.raises(PlaceRefused, match="address"):
         list(backend.list())
+
+
+@pytest.mark.parametrize("scheme", ["ftp", "ftps", "sftp"])
+def test_a_users_own_server_cannot_be_an_inner_address(scheme: str) -> None:
+    url = f"{scheme}://me@127.0.0.1/a"
+    with pytest.raises(PlaceRefused, match="address"):
+        open_place(url, Target(url, password="x"), guard=Guard())
 
 
 def test_a_users_own_place_is_no_folder_and_never_uses_the_pods_keys() -> None:

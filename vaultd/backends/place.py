@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import httpx
 
 
+_IMPLICIT_FTPS: Final = 990
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """The place was given by a user: it may lie only at public addresses, or `permitted` ones."""
@@ -213,6 +216,61 @@ def _dropbox(order: _Order) -> Backend:
     return DropboxBackend(settings, transport=order.transport())
 
 
+def _ftp(order: _Order) -> Backend:
+    from vaultd.backends.ftp import FtpBackend, FtpSettings
+
+    target = order.target
+    return FtpBackend(
+        FtpSettings(
+            host=_host(order),
+            port=order.url.port,
+            username=order.username or "anonymous",
+            password=order.secret("password"),
+            # RFC 1738: from the folder after login; a second slash makes it absolute.
+            path=order.url.path.removeprefix("/"),
+            insecure=target.insecure,
+            implicit=order.url.scheme == "ftps" and order.url.port == _IMPLICIT_FTPS,
+            ca_file=order.ca_file,
+            connect_to=_checked_address(order, order.url.port or 21),
+            connect_timeout=target.connect_timeout,
+            read_timeout=target.read_timeout,
+        ),
+        create=order.create,
+    )
+
+
+def _sftp(order: _Order) -> Backend:
+    from vaultd.backends.sftp import SftpBackend, SftpSettings
+
+    target = order.target
+    port = order.url.port or 22
+    return SftpBackend(
+        SftpSettings(
+            host=_host(order),
+            port=port,
+            username=order.username,
+            path=order.url.path.removeprefix("/~/"),
+            password=order.secret("password") or None,
+            key_file=Path(target.key_file) if target.key_file else None,
+            passphrase=order.secret("passphrase") or None,
+            host_key=target.host_key or None,
+            known_hosts=Path(target.known_hosts) if target.known_hosts else None,
+            connect_to=_checked_address(order, port),
+            connect_timeout=target.connect_timeout,
+            read_timeout=target.read_timeout,
+        ),
+        create=order.create,
+    )
+
+
+def _checked_address(order: _Order, port: int) -> str | None:
+    if order.guard is None:
+        return None
+    from vaultd.backends.guard import resolve
+
+    return resolve(_host(order), port, permitted=order.guard.permitted)[0]
+
+
 def _quoted(path: str) -> str:
     from urllib.parse import quote
 
@@ -226,4 +284,7 @@ _OPENERS: Final[dict[str, Callable[[_Order], Backend]]] = {
     "nextcloud": _cloud,
     "owncloud": _cloud,
     "dropbox": _dropbox,
+    "ftp": _ftp,
+    "ftps": _ftp,
+    "sftp": _sftp,
 }

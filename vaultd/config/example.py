@@ -20,7 +20,10 @@ uploads = "/srv/diaspora/public/uploads"
 # Where vaultd keeps its own notes and the pod key. Losing state.sqlite3 loses nothing.
 path = "/var/lib/vaultd"
 
-# Where the vaults go. Any number of targets, each complete by itself.
+# Where the vaults go. Any number of targets, each complete by itself; have two at two places.
+# s3://bucket/prefix webdavs://user@host/folder nextcloud://user@host/folder owncloud://
+# ftps:// sftp:// dropbox:///folder: docs/operations.md has their keys. A secret is a text,
+# { file = "/etc/vaultd/secret" } or { credential = "name" } (systemd's LoadCredential=).
 [targets.main]
 url = "file:///srv/vaults"
 

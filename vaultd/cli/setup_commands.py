@@ -14,7 +14,7 @@ from vaultd.cli.kit_option import read_kit
 from vaultd.cli.output import emit_json, line, remark
 from vaultd.cli.workplace import CONFIG, load_config
 from vaultd.config import DEFAULT_TEXT, default_path
-from vaultd.errors import ConfigError
+from vaultd.errors import ConfigError, PlaceError
 from vaultd.keys import Kit, PodKey, Secrets, generate_secret, kit, to_words
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
@@ -46,9 +46,15 @@ def init(config_path: Path | None) -> None:
         ) from error
     for name, target in config.targets.items():
         try:
-            open_place(target.url, target, name=name, create=True)
+            place = open_place(target.url, target, name=name, create=True)
+            if target.scheme != "file":
+                place.probe()  # makes the folder there
         except OSError as error:
             raise ConfigError(f"targets.{name}.url: {error.strerror}.") from error
+        except PlaceError as error:
+            if target.scheme == "file":
+                raise
+            line("✗", f"target {name}: {error}", ok=False)
     pod_key = PodKey.load_or_create(state / "pod.key")
     line("✓", f"pod key {pod_key.fingerprint}")
     if (state / RECOVERY_FILE).exists():

@@ -164,15 +164,3 @@ class ProbeRow(Base):
     target: Mapped[str] = mapped_column(String(255), primary_key=True)
     at: Mapped[str] = mapped_column(String(32))
     findings: Mapped[bytes] = mapped_column(LargeBinary)
-
-
-class OwnTargetRow(Base):
-    """A target that a user brought: its URL as it may be shown, everything else sealed."""
-
-    __tablename__ = "own_target"
-
-    enrollment_id: Mapped[int] = mapped_column(
-        ForeignKey("enrollment.id", ondelete="CASCADE"), primary_key=True
-    )
-    url: Mapped[str] = mapped_column(Text)
-    sealed: Mapped[bytes] = mapped_column(LargeBinary)

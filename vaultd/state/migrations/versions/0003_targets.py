@@ -1,4 +1,4 @@
-"""What targets were found to honour, and targets that users brought themselves."""
+"""What targets were found to honour."""
 
 from __future__ import annotations
 
@@ -19,17 +19,4 @@ def upgrade() -> None:
         sa.Column("at", sa.String(32), nullable=False),
         sa.Column("findings", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("target", name="pk_probe"),
-    )
-    op.create_table(
-        "own_target",
-        sa.Column("enrollment_id", sa.Integer(), nullable=False),
-        sa.Column("url", sa.Text(), nullable=False),
-        sa.Column("sealed", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["enrollment_id"],
-            ["enrollment.id"],
-            name="fk_own_target_enrollment_id_enrollment",
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("enrollment_id", name="pk_own_target"),
     )

@@ -35,16 +35,16 @@ def catch_up(
     enrollments: Sequence[Enrollment],
     standing: Standing,
 ) -> dict[int, list[str]]:
-    """Copy what vaults of these accounts lack; return a note for each that moved on, by the id
-    of its enrolment."""
+    """Copy what vaults of these accounts lack; return notes for those that stand elsewhere now,
+    by the id of the enrolment."""
     gaps = [gap for each in enrollments for gap in _gaps(each, targets, standing)]
     notes: dict[int, list[str]] = {}
     done = bench.at_once(lambda gap: _close(bench, targets, gap), gaps)
-    for gap, copied in zip(gaps, done, strict=True):
-        if copied is not None:
-            what = "1 object was" if copied == 1 else f"{copied} objects were"
-            note = f"{gap.behind}: it lagged behind; {what} copied from {gap.ahead}."
-            notes.setdefault(gap.enrollment.id, []).append(note)
+    for gap, note in zip(gaps, done, strict=True):
+        if note:
+            notes.setdefault(gap.enrollment.id, []).append(
+                f"{gap.behind}: it lagged behind; {note}"
+            )
     return notes
 
 
@@ -72,8 +72,8 @@ def _bad(point: VaultPoint) -> bool:
     return any(a.bad for a in point.archives) or any(b.bad for b in point.blobs)
 
 
-def _close(bench: Workbench, targets: Mapping[str, Backend], gap: _Gap) -> int | None:
-    """Return how many objects were copied, None where the vault does not stand there now."""
+def _close(bench: Workbench, targets: Mapping[str, Backend], gap: _Gap) -> str:
+    """Return what was done, empty where nothing was."""
     vault = gap.enrollment.vault_id
     source, target = targets[gap.ahead], targets[gap.behind]
     wanted = [ObjectInfo(a.name, a.size) for a in gap.point.archives]
@@ -88,14 +88,19 @@ def _close(bench: Workbench, targets: Mapping[str, Backend], gap: _Gap) -> int |
             if parse_archive_name(name) is not None and name not in known | given_up
         ]
         if strangers:
-            return None  # another writer's: opening the lane tells
+            return ""  # another writer's: opening the lane tells
         sealed = [
             item for item in source.list(f"{vault}/escrow-") if item.name not in there
         ]  # fmt: skip
         report = copy_objects(source, target, [*sealed, *wanted], there)
     except PlaceError:
-        return None  # the lane finds the same trouble, and tells
+        return ""  # the lane finds the same trouble, and tells
+    vaults = bench.state.vaults
     if report.problems:
-        return None
-    bench.state.vaults.adopt(gap.enrollment.id, gap.behind, gap.ahead)
-    return report.objects
+        if report.last_sequence:
+            # What arrived is ours: the next archive goes beyond it, and stands on its own.
+            vaults.restart(gap.enrollment.id, gap.behind, report.last_sequence)
+        return f"what it lacks could not be copied from {gap.ahead} ({report.problems[0]})"
+    vaults.adopt(gap.enrollment.id, gap.behind, gap.ahead)
+    what = "1 object was" if report.objects == 1 else f"{report.objects} objects were"
+    return f"{what} copied from {gap.ahead}."

@@ -20,8 +20,12 @@ _AT_ONCE: Final = 8
 
 @dataclass(slots=True)
 class CopyReport:
-    """What was copied: vaults looked at, objects and bytes stored; `problems` are sentences."""
+    """What was copied: vaults looked at, objects and bytes stored; `problems` are sentences.
 
+    `last_sequence` is that of the newest archive copied into a single vault.
+    """
+
+    last_sequence: int = 0
     vaults: int = 0
     objects: int = 0
     bytes: int = 0
@@ -96,6 +100,8 @@ def copy_objects(
             continue
         report.objects += 1
         report.bytes += item.size
+        parts = parse_archive_name(item.name)
+        report.last_sequence = max(report.last_sequence, parts[1] if parts else 0)
     return report
 
 

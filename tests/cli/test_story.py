@@ -112,7 +112,7 @@ def test_damage_exits_4_names_it_and_restores_the_rest(demo: Path, tmp_path: Pat
 def test_usage_config_and_unreachable_places_have_their_codes(demo: Path, tmp_path: Path) -> None:
     kit = str(demo / "kits" / "ada.txt")
     assert vaultd("restore", "--kit", kit).returncode == 2
-    assert vaultd("archives", "--kit", kit, "--from", "ftp://x").returncode == 2
+    assert vaultd("archives", "--kit", kit, "--from", "gopher://x").returncode == 2
     gone = vaultd("archives", "--kit", kit, "--from", (tmp_path / "gone").as_uri())
     assert gone.returncode == 6
     config = tmp_path / "c.toml"

@@ -19,6 +19,7 @@ from vaultd.config import Retention
 from vaultd.keys import Secrets
 from vaultd.restore.snapshot import Vault
 from vaultd.state.store import State
+from vaultd.vault.layout import parse_archive_name
 
 _TWO: Final = Retention(keep_last=2, keep_daily=0, keep_weekly=0, keep_monthly=0, keep_yearly=0)
 PEOPLE: Final = ("alice", "bob")
@@ -193,6 +194,7 @@ class Simulation:
                 [each.id for each in world.state.enrollments([who])]
             ).items()
         }
+        own = _secrets(who, self.generation[who]).recipient.vault_id
         # Deletions that were wished for once stay wished for, whatever becomes of this turn.
         for vault in told.vaults:
             gone = set(vault.objects)
@@ -201,7 +203,10 @@ class Simulation:
             self.promises = [
                 p
                 for p in self.promises
-                if p.target != vault.target or not gone & {p.archive, *p.needs}
+                if p.target != vault.target
+                or p.vault != own
+                # Its archive may stay as others need it, but its pictures go.
+                or not (gone & {p.archive, *p.needs} or self._point(p) in vault.points)
             ]
         for name, place in self.places.items():
             place.faulty.arm(f"{seed} {name}", rate, _HONEST, kill)
@@ -214,6 +219,10 @@ class Simulation:
             return
         self._quiet()
         self.counts["forgotten"] += len(told.vaults)
+
+    @staticmethod
+    def _point(promise: Promise) -> int:
+        return (parse_archive_name(promise.archive) or ("", -1, b""))[1]
 
     def _take(self, report: RunReport, *, may_fail: bool) -> None:
         if len(report.accounts) != len(PEOPLE):

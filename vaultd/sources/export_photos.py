@@ -39,7 +39,7 @@ class PhotosZip:
             raise OSError(f"{name!r} is packed in an unusual way")
         try:
             return io.BufferedReader(_Entry(self._archive.open(info), name))
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError) as error:
             raise OSError(f"{name!r} cannot be unpacked ({error})") from error
 
     def close(self) -> None:

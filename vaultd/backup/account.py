@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,11 +20,12 @@ from vaultd.keys import Recipient
 from vaultd.records import (
     MAX_RECORD_BYTES,
     Body,
+    Finish,
     Record,
+    Records,
     check_body,
-    encode_body,
+    decode_record,
     encode_record,
-    join_record,
 )
 from vaultd.selection import EVERYTHING, Selection
 from vaultd.sources.base import Source, SourceAccount, Trouble
@@ -151,8 +152,8 @@ class AccountRun:
             return open_lane(self._bench, self.enrollment, lane.target, lane.backend)
         return lane, index
 
-    def take(self, item: Record | Trouble) -> None:
-        """Look at one record of the stream."""
+    def take(self, item: Record | Records | Trouble) -> None:
+        """Look at what the stream brings next."""
         if self.error is not None or not self._packers:
             return
         if isinstance(item, Trouble):
@@ -160,6 +161,8 @@ class AccountRun:
             kinds = KINDS_OF_TABLE.get(item.table)
             self._unread.update(kinds or ())
             self._all_unread |= kinds is None
+        elif isinstance(item, Records):
+            self._look_at_all(self._selected(item) if self._part else item)
         elif self._part and not self._selection.takes(item.kind, item.id, item.body):
             return
         elif item.file is not None and len(self._later) < _LATER:
@@ -175,10 +178,10 @@ class AccountRun:
                 return
             body = {**body, **self._pictures.attach(record, record.file, lanes)}
         try:
-            encoded = encode_body(body)
+            encoded = encode_record(record.kind, record.id, body)
             check_body(body)
-            if len(encoded) > MAX_RECORD_BYTES - 4096:
-                raise DamageError(f"A body of {len(encoded)} bytes is too large.")
+            if len(encoded) > MAX_RECORD_BYTES:
+                raise DamageError(f"A record of {len(encoded)} bytes is too large.")
             digest = self._bench.state.digests.body(encoded)
             found = [
                 packer.index.observe(record.kind, record.id, digest, record.passive)
@@ -188,14 +191,14 @@ class AccountRun:
             self._skip(record, _told(error))
             return
         if found[0] is Change.REPEATED:
-            self._trouble(f"There are two {record.kind} records {record.id}; the first is stored.")
+            self._repeated(record.kind, record.id)
             return
         written = b""
         for packer, change in zip(self._packers, found, strict=True):
             if change is Change.SAME:
                 continue
             if not written:
-                written = self._encoded(record, body, encoded)
+                written = self._finished(encoded, record.finish)
             if change is not Change.MOVED:
                 packer.count(record.kind, 0 if change is Change.ADDED else 1)
                 packer.real |= not record.passive
@@ -203,15 +206,75 @@ class AccountRun:
         if written and self._bench.what.account_bytes:
             self._check_size()
 
-    def _encoded(self, record: Record, body: Body, encoded: bytes) -> bytes:
+    def _selected(self, records: Records) -> Records:
+        takes = self._selection.takes
+        chosen = [i for i, w in enumerate(records.wires) if takes(*decode_record(w))]
+        finishes = records.finishes
+        return Records(
+            records.kind,
+            [records.ids[i] for i in chosen],
+            [records.wires[i] for i in chosen],
+            records.passive,
+            finishes and [finishes[i] for i in chosen],
+        )
+
+    def _look_at_all(self, records: Records) -> None:
+        kind, wires = records.kind, records.wires
+        if max(map(len, wires), default=0) > MAX_RECORD_BYTES:
+            self._look_at_each(records)
+            return
+        digests = self._bench.state.digests.bodies(wires)
+        finished: dict[int, bytes] = {}
+        written = False
+        for number, packer in enumerate(self._packers):
+            found = packer.index.observe_all(kind, records.ids, digests, records.passive)
+            for position in found.repeated if number == 0 else ():
+                self._repeated(kind, records.ids[position])
+            if found.added:
+                packer.count(kind, 0, len(found.added))
+            if found.changed:
+                packer.count(kind, 1, len(found.changed))
+            packer.real |= not records.passive and bool(found.added or found.changed)
+            chosen: Sequence[int] = (
+                [*found.added, *found.changed, *found.moved]
+                if found.changed or found.moved
+                else found.added
+            )
+            if not chosen:
+                continue
+            if records.finishes is None and len(chosen) == len(wires):
+                packer.add(*wires)
+            elif records.finishes is None:
+                packer.add(*(wires[i] for i in chosen))
+            else:
+                for i in chosen:
+                    if i not in finished:
+                        finished[i] = self._finished(wires[i], records.finishes[i])
+                packer.add(*(finished[i] for i in chosen))
+            written = True
+        if written and self._bench.what.account_bytes:
+            self._check_size()
+
+    def _look_at_each(self, records: Records) -> None:
+        """Look at records of which one is too large, so that only that one is left out."""
+        for position, wire in enumerate(records.wires):
+            kind, record_id, body = decode_record(wire)
+            finish = records.finishes[position] if records.finishes is not None else None
+            self._look(Record(kind, record_id, body, records.passive, finish=finish))
+
+    def _repeated(self, kind: str, record_id: str) -> None:
+        self._trouble(f"There are two {kind} records {record_id}; the first is stored.")
+
+    def _finished(self, encoded: bytes, finish: Finish | None) -> bytes:
         """Return the record as it is stored, with what is expensive to compute."""
-        if record.finish is None:
-            return join_record(record.kind, record.id, encoded)
+        if finish is None:
+            return encoded
+        kind, record_id, body = decode_record(encoded)
         try:
-            body = _merged(body, record.finish())
+            return encode_record(kind, record_id, _merged(body, finish()))
         except (VaultdError, ValueError) as error:
-            self._trouble(f"{record.kind} {record.id}: {_told(error)}")
-        return encode_record(record.kind, record.id, body)
+            self._trouble(f"{kind} {record_id}: {_told(error)}")
+        return encoded
 
     def _check_size(self) -> None:
         most = self._bench.what.account_bytes

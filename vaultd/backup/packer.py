@@ -108,18 +108,18 @@ class Packer:
         """Return the lanes that did not fail."""
         return [lane for lane in self.lanes if lane.error is None]
 
-    def add(self, record: bytes) -> None:
-        """Write an encoded record; raises PlaceFull when the spool cannot be written."""
+    def add(self, *records: bytes) -> None:
+        """Write encoded records; raises PlaceFull when the spool cannot be written."""
         if self._writer is None:
             return
         try:
-            self._writer.add_encoded(record)
+            self._writer.add_encoded(*records)
         except OSError as error:
             raise spool_error(self.bench.spool, error) from error
 
-    def count(self, kind: str, column: int) -> None:
-        """Count a record as added, changed or removed (0, 1, 2)."""
-        self.tally.setdefault(kind, [0, 0, 0])[column] += 1
+    def count(self, kind: str, column: int, records: int = 1) -> None:
+        """Count records as added, changed or removed (0, 1, 2)."""
+        self.tally.setdefault(kind, [0, 0, 0])[column] += records
 
     def changes(self) -> Changes:
         """Return the counts as the manifest has them."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from vaultd.records import Record
+from vaultd.records import Record, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,11 @@ class Source(Protocol):
 
     def read(
         self, accounts: Sequence[SourceAccount]
-    ) -> Iterator[tuple[SourceAccount, Record | Trouble]]:
+    ) -> Iterator[tuple[SourceAccount, Record | Records | Trouble]]:
         """Yield the records of a batch of accounts, table by table, from one consistent snapshot.
 
-        Records of different accounts come interleaved; the number of queries does not depend on
+        Records of different accounts come interleaved, one by one or some of a kind together,
+        encoded; an id is there once for its account and kind. The number of queries does not depend on
         the number of accounts. Raises DatabaseError.
         """
         ...

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+from array import array
+from collections.abc import Sequence
 
 
 class Digests:
@@ -22,10 +25,22 @@ class Digests:
         return int.from_bytes(digest.digest(), "little")
 
     def body(self, encoded: bytes) -> int:
-        """Return the digest of a record's encoded body."""
+        """Return the digest of an encoded record."""
         digest = self._body.copy()
         digest.update(encoded)
         return int.from_bytes(digest.digest(), "little")
+
+    def bodies(self, encoded: Sequence[bytes]) -> Sequence[int]:
+        """Return the digests of encoded records."""
+        begin, found = self._body.copy, []
+        for each in encoded:
+            digest = begin()
+            digest.update(each)
+            found.append(digest.digest())
+        numbers = array("Q", b"".join(found))
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        return numbers
 
     def checksum(self) -> hashlib.blake2b:
         """Return a keyed hash to be updated with what a value of the state packs."""

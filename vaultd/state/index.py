@@ -1,16 +1,16 @@
-"""The index of one vault: which records its archives hold, in about 45 bytes of memory a record.
+"""The index of one vault: which records its archives hold, in some tens of bytes a record.
 
 It answers what changed and what is missing without trusting any timestamp of the source. Per
-record it keeps a key digest, a body digest, the kind, the id (a tombstone needs the id) and its
-home: the archive that holds its newest version. Tombstones have a home too.
+record it keeps a digest, the kind, the id (a tombstone needs it) and its home: the archive that
+holds its newest version. Tombstones have a home too.
 """
 
 from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
@@ -19,16 +19,17 @@ import zstandard
 
 from vaultd.errors import DamageError
 from vaultd.state.digests import Digests
-from vaultd.state.packed_ids import id_end, pack_id, unpack_id
+from vaultd.state.packed_ids import id_end, pack_id, pack_ids, unpack_id, unpack_ids
 from vaultd.state.pieces import STEP, Pieces, Rows, packed
 from vaultd.state.table import KeyTable
 
-_VERSION: Final = 3
+_VERSION: Final = 4
 _PASSIVE: Final = 0x80
 _GONE: Final = 0x40  # the newest version is a tombstone
 _KIND: Final = 0x3F
 MAX_HOMES: Final = 250
 _MOST: Final = 20_000_000
+_BITS: Final = (1 << 64) - 1
 
 _head: Final = msgspec.msgpack.Decoder(tuple[int, str, list[str], int, int, list[int]])
 
@@ -41,6 +42,16 @@ class Change(Enum):
     SAME = "same"
     MOVED = "moved"
     REPEATED = "repeated"
+
+
+@dataclass(slots=True)
+class Changes:
+    """What `observe_all` found: positions in what it was given, without those that are the same."""
+
+    added: Sequence[int] = ()
+    changed: list[int] = field(default_factory=list)
+    moved: list[int] = field(default_factory=list)
+    repeated: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,9 @@ class AccountIndex:
     def __init__(self, digests: Digests) -> None:
         self.mark = b""
         self._digests = digests
-        self._table = KeyTable()
+        # An empty index needs no table: all is added, and a set tells what comes twice.
+        self._table: KeyTable | None = None
+        self._fresh: dict[str, set[str]] = {}
         self._bodies: array[int] = array("Q")
         self._kinds = bytearray()
         self._homes = bytearray()
@@ -81,7 +94,6 @@ class AccountIndex:
         index = cls(digests)
         joined = Pieces(pieces)
         rows = Rows(joined, digests.checksum())
-        keys = array("Q")
         try:
             size = rows.exactly(4) if joined.begun() else b""
             if not size:
@@ -92,11 +104,13 @@ class AccountIndex:
                 raise ValueError("another version")
             if not 0 <= count <= _MOST or not 0 <= ids <= _MOST * 64:
                 raise ValueError("impossible sizes")
-            keys.frombytes(rows.column(count * keys.itemsize))
-            index._bodies.frombytes(rows.column(count * keys.itemsize))
+            index._bodies.frombytes(rows.column(count * index._bodies.itemsize))
             index._kinds, index._homes = rows.column(count), rows.column(count)
             index._ids = rows.column(ids)
             rows.end()
+            keys = array("Q", map(_key, index._kinds, unpack_ids(index._ids)))
+            if len(keys) != count:
+                raise ValueError("impossible sizes")
         except (zstandard.ZstdError, msgspec.DecodeError, ValueError) as error:
             raise DamageError(
                 f"An index in the state database is damaged ({error}); no vault is affected.",
@@ -111,7 +125,7 @@ class AccountIndex:
         return index
 
     def __len__(self) -> int:
-        return len(self._table)
+        return len(self._kinds)
 
     def sizes(self) -> dict[int, int]:
         """Return how many newest versions (tombstones included) each archive holds."""
@@ -137,21 +151,30 @@ class AccountIndex:
         MOVED is an unchanged record that must be written again, as its archive is merged.
         Raises UnicodeEncodeError when the id is no valid text.
         """
-        key = self._digests.key(kind, record_id)
-        position = self._table.find(key)
-        number = self._numbers.get(kind)
-        if number is None:
-            number = self._number(kind)
-        if passive:
-            number |= _PASSIVE
-        if position < 0:
-            self._table.add(key)
-            self._bodies.append(body)
-            self._kinds.append(number)
-            self._homes.append(self._home)
-            self._seen.append(1)
-            self._ids += pack_id(record_id)
+        number = self._numbered(kind, passive)
+        if self._table is None:
+            known = self._fresh.setdefault(kind, set())
+            if record_id in known:
+                return Change.REPEATED
+            self._append(record_id, number, body)
+            known.add(record_id)
             return Change.ADDED
+        key = _key(number, record_id)
+        position = self._table.find(key)
+        if position < 0:
+            self._append(record_id, number, body)
+            self._table.add(key)
+            return Change.ADDED
+        return self._seen_again(position, number, body)
+
+    def _append(self, record_id: str, number: int, body: int) -> None:
+        self._ids += pack_id(record_id)
+        self._bodies.append(body)
+        self._kinds.append(number)
+        self._homes.append(self._home)
+        self._seen.append(1)
+
+    def _seen_again(self, position: int, number: int, body: int) -> Change:
         if self._seen[position]:
             return Change.REPEATED
         self._seen[position] = 1
@@ -166,12 +189,47 @@ class AccountIndex:
         self._homes[position] = self._home
         return Change.ADDED if gone else Change.CHANGED
 
+    def observe_all(
+        self, kind: str, ids: Sequence[str], bodies: Sequence[int], passive: bool = False
+    ) -> Changes:
+        """Do `observe` for many records of a kind; raises UnicodeEncodeError before any is noted."""
+        packed = pack_ids(ids)
+        if self._table is None:
+            known = self._fresh.setdefault(kind, set())
+            new = set(ids)
+            if len(new) == len(ids) and known.isdisjoint(new):
+                known |= new
+                self._ids += packed
+                self._bodies.extend(bodies)
+                self._kinds += bytes([self._numbered(kind, passive)]) * len(ids)
+                self._homes += bytes([self._home]) * len(ids)
+                self._seen += b"\1" * len(ids)
+                return Changes(range(len(ids)))
+        added: list[int] = []
+        found = Changes(added)
+        columns = {
+            Change.ADDED: added,
+            Change.CHANGED: found.changed,
+            Change.MOVED: found.moved,
+            Change.REPEATED: found.repeated,
+        }
+        for position, (record_id, body) in enumerate(zip(ids, bodies, strict=True)):
+            change = self.observe(kind, record_id, body, passive)
+            if change is not Change.SAME:
+                columns[change].append(position)
+        return found
+
     def keep(self, kind: str, record_id: str) -> bool:
         """Take a record that could not be read as still there, as the vault has it.
 
         Tells whether its newest version stays where it is; if not, it lies in a merged archive.
+        Raises UnicodeEncodeError when the id is no valid text.
         """
-        position = self._table.find(self._digests.key(kind, record_id))
+        number = self._numbers.get(kind)
+        if self._table is None or number is None:
+            record_id.encode()
+            return True
+        position = self._table.find(_key(number, record_id))
         if position < 0 or self._kinds[position] & _GONE:
             return True
         self._seen[position] = 1
@@ -240,9 +298,8 @@ class AccountIndex:
             (_VERSION, sys.byteorder, self._names, count, ids, [self._sequences[n] for n in used])
         )
         yield len(head).to_bytes(4, "little") + head
-        for column in (self._table.keys, self._bodies):
-            live = column if whole else array("Q", _live(column, stays))
-            yield from _slices(memoryview(live).cast("B"))
+        live = self._bodies if whole else array("Q", _live(self._bodies, stays))
+        yield from _slices(memoryview(live).cast("B"))
         yield bytes(self._kinds if whole else _live(self._kinds, stays))
         homes = bytes(self._homes if whole else _live(self._homes, stays))
         yield homes.translate(numbers + bytes(256 - len(numbers)))
@@ -264,12 +321,19 @@ class AccountIndex:
                 piece.clear()
         yield bytes(piece)
 
-    def _number(self, kind: str) -> int:
-        if len(self._names) >= _KIND:
-            raise OverflowError("too many kinds of records")
-        number = self._numbers[kind] = len(self._names)
-        self._names.append(kind)
-        return number
+    def _numbered(self, kind: str, passive: bool) -> int:
+        number = self._numbers.get(kind)
+        if number is None:
+            if len(self._names) >= _KIND:
+                raise OverflowError("too many kinds of records")
+            number = self._numbers[kind] = len(self._names)
+            self._names.append(kind)
+        return number | _PASSIVE if passive else number
+
+
+def _key(number: int, record_id: str) -> int:
+    """Return what the table knows a record by; Python's hash is keyed anew in each process."""
+    return hash((number & _KIND, record_id)) & _BITS
 
 
 def _slices(data: memoryview) -> Iterator[memoryview]:

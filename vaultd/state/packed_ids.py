@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 _GUID: Final = 0  # an id of 32 hex digits follows as 16 bytes
 _LONG: Final = 255  # a 4-byte length follows
+_MANY: Final = 16  # from here on, packing guids column by column pays
 
 
 def pack_id(record_id: str) -> bytes:
@@ -23,6 +25,22 @@ def pack_id(record_id: str) -> bytes:
     return bytes([_LONG]) + len(data).to_bytes(4, "little") + data
 
 
+def pack_ids(ids: Sequence[str]) -> bytes | bytearray:
+    """Return ids packed one after the other; raises UnicodeEncodeError."""
+    if len(ids) >= _MANY and set(map(len, ids)) == {32}:
+        joined = "".join(ids)
+        try:
+            raw = bytes.fromhex(joined)
+        except ValueError:
+            raw = b""
+        if raw.hex() == joined:
+            packed = bytearray(17 * len(ids))
+            for column in range(16):
+                packed[column + 1 :: 17] = raw[column::16]
+            return packed
+    return b"".join(map(pack_id, ids))
+
+
 def id_end(ids: bytearray, offset: int) -> int:
     """Return where the packed id that starts at `offset` ends."""
     first = ids[offset]
@@ -38,3 +56,16 @@ def unpack_id(data: bytes | bytearray) -> str:
     if data[0] == _GUID:
         return data[1:].hex()
     return data[5 if data[0] == _LONG else 1 :].decode()
+
+
+def unpack_ids(ids: bytearray) -> Iterator[str]:
+    """Yield the ids that were packed one after the other."""
+    offset = 0
+    while offset < len(ids):
+        if not ids[offset]:
+            yield ids[offset + 1 : offset + 17].hex()
+            offset += 17
+        else:
+            end = id_end(ids, offset)
+            yield unpack_id(ids[offset:end])
+            offset = end

@@ -143,7 +143,8 @@ class ArchiveWriter:
         )
         self._clear = encode_header(ARCHIVE_MAGIC, header, pod_key)
         self._records = SectionWriter(self._key, binding(b"records", self._clear), spool.write)
-        self._frame = bytearray()
+        self._frame: list[bytes] = []
+        self._held = 0
         self.records = 0
         self.plain_bytes = 0
 
@@ -151,13 +152,18 @@ class ArchiveWriter:
         """Append a record, or its tombstone when `body` is None."""
         self.add_encoded(encode_record(kind, record_id, body))
 
-    def add_encoded(self, record: bytes) -> None:
-        """Append a record that is encoded already (`encode_record`, `join_record`)."""
-        self._frame += record
-        self.records += 1
-        while len(self._frame) >= FRAME_PLAIN:
-            self._write_frame(bytes(self._frame[:FRAME_PLAIN]))
-            del self._frame[:FRAME_PLAIN]
+    def add_encoded(self, *records: bytes) -> None:
+        """Append records that are encoded already (`encode_record`)."""
+        self._frame += records
+        self.records += len(records)
+        self._held += sum(map(len, records))
+        if self._held >= FRAME_PLAIN:
+            plain = b"".join(self._frame)
+            whole = len(plain) - len(plain) % FRAME_PLAIN
+            for start in range(0, whole, FRAME_PLAIN):
+                self._write_frame(plain[start : start + FRAME_PLAIN])
+            self._frame = [plain[whole:]]
+            self._held = len(plain) - whole
 
     @property
     def size(self) -> int:
@@ -170,8 +176,8 @@ class ArchiveWriter:
 
     def finish(self, manifest: Manifest) -> PackedObject:
         """End the archive with its manifest; the writer is of no use afterwards."""
-        if self._frame:
-            self._write_frame(bytes(self._frame))
+        if self._held:
+            self._write_frame(b"".join(self._frame))
             self._frame.clear()
         front = bytearray(self._clear)
         section = SectionWriter(self._key, binding(b"manifest", self._clear), front.extend)

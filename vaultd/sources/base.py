@@ -58,8 +58,8 @@ class Source(Protocol):
         """Yield the records of a batch of accounts, table by table, from one consistent snapshot.
 
         Records of different accounts come interleaved, one by one or some of a kind together,
-        encoded; an id is there once for its account and kind. The number of queries does not depend on
-        the number of accounts. Raises DatabaseError.
+        encoded; an id is there once for its account and kind. The number of queries does not depend
+        on the number of accounts. Raises DatabaseError.
         """
         ...
 

@@ -192,7 +192,7 @@ class AccountIndex:
     def observe_all(
         self, kind: str, ids: Sequence[str], bodies: Sequence[int], passive: bool = False
     ) -> Changes:
-        """Do `observe` for many records of a kind; raises UnicodeEncodeError before any is noted."""
+        """Do `observe` for many records of a kind; raises UnicodeEncodeError before noting any."""
         packed = pack_ids(ids)
         if self._table is None:
             known = self._fresh.setdefault(kind, set())

@@ -20,7 +20,7 @@ from vaultd.backup.run import run_backup
 from vaultd.backup.setup import open_source, open_targets
 from vaultd.config import Config, build
 from vaultd.keys import PodKey, Recipient, Secrets
-from vaultd.records import Record
+from vaultd.records import Record, Records
 from vaultd.restore.records_out import write_records
 from vaultd.restore.snapshot import Snapshot, open_with_kit
 from vaultd.state.store import State
@@ -67,7 +67,10 @@ def measure(folder: Path) -> dict[str, float]:
     state, source = State(folder / "state"), open_source(config)
     enroll(state, source, "heavy", Recipient.parse(str(secrets.recipient)))
     begun = time.perf_counter()
-    read = sum(isinstance(r, Record) for _, r in source.read(source.accounts()))
+    read = sum(
+        len(r.ids) if isinstance(r, Records) else isinstance(r, Record)
+        for _, r in source.read(source.accounts())
+    )
     reading = time.perf_counter() - begun
     full = run_backup(config, state, source, open_targets(config), pod_key)
     idle = run_backup(config, state, source, open_targets(config), pod_key)

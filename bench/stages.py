@@ -21,7 +21,8 @@ from bench.pod import Shape
 from bench.scale import prepare
 from vaultd.backends.folder import FolderBackend
 from vaultd.backup.setup import open_source
-from vaultd.records import Record, check_body, encode_body, join_record
+from vaultd.records import Record, check_body, encode_record
+from vaultd.sources.base import singly
 from vaultd.state.digests import Digests
 from vaultd.state.index import AccountIndex
 from vaultd.vault.compression import compress
@@ -85,11 +86,11 @@ def stages(shape: Shape) -> dict[str, object]:
             "read",
             lambda: [
                 item
-                for start in range(0, len(accounts), 50)
-                for _, item in source.read(accounts[start : start + 50])
+                for start in range(0, len(accounts), 200)
+                for item in source.read(accounts[start : start + 200])
             ],
         )
-        records = [item for item in found if isinstance(item, Record)]
+        records = [item for _, item in singly(found) if isinstance(item, Record)]
         rows = clock.time("raw read", lambda: _copy(run.pod.url))
         clock.seconds["raw read"] *= len(records) / rows
     finally:

@@ -23,6 +23,7 @@ from tests.restore.point import FakePoint
 from vaultd.errors import DamageError, ExportFileError
 from vaultd.records import Record, check_stored, encode_body
 from vaultd.restore.diaspora_archive import write_diaspora
+from vaultd.sources.base import singly
 from vaultd.sources.export_file import ExportFileSource
 from vaultd.sources.export_photos import PhotosZip
 
@@ -80,7 +81,7 @@ def read(path: Path) -> int:
     source = ExportFileSource(path, limit=LIMIT)
     source.info()
     count = 0
-    for _, item in source.read(source.accounts()):
+    for _, item in singly(source.read(source.accounts())):
         count += 1
         if isinstance(item, Record):
             _store(item)
@@ -210,5 +211,5 @@ def test_an_address_that_is_none_does_not_end_the_reading(tmp_path: Path) -> Non
     content["user"]["posts"][0]["subscribed_pods_uris"] = ["http://[", "https://other.example/"]
     (tmp_path / "x").write_bytes(json.dumps(content).encode())
     source = ExportFileSource(tmp_path / "x")
-    found = [item for _, item in source.read(source.accounts()) if isinstance(item, Record)]
+    found = [item for _, item in singly(source.read(source.accounts())) if isinstance(item, Record)]
     assert ("audience", "other.example") in {(record.kind, record.id) for record in found}

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from vaultd.errors import DatabaseError
 from vaultd.records import KINDS, Record
-from vaultd.sources.base import Trouble
+from vaultd.sources.base import Trouble, singly
 from vaultd.sources.diaspora import DiasporaSource
 from vaultd.sources.diaspora.database import open_engine
 from vaultd.story.pod import POD_URL, populate
@@ -40,7 +40,7 @@ def _read(url: str, folder: Path) -> tuple[Found, list[Trouble]]:
     source = DiasporaSource(url, POD_URL, folder)
     found: Found = {}
     troubles = []
-    for account, record in source.read(source.accounts()):
+    for account, record in singly(source.read(source.accounts())):
         if isinstance(record, Record):
             key = (account.username, record.kind, record.id)
             assert key not in found

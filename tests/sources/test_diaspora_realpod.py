@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from sqlalchemy import event
 
 from vaultd.records import Record
+from vaultd.sources.base import singly
 from vaultd.sources.diaspora import DiasporaSource
 from vaultd.sources.diaspora.relayables import signed_text
 
@@ -67,7 +68,7 @@ CHANGES = {
 def read(url: str) -> Records:
     source = DiasporaSource(url, "https://o1.test/", Path("/nowhere"))
     found: Records = defaultdict(dict)
-    for account, record in source.read(source.accounts()):
+    for account, record in singly(source.read(source.accounts())):
         assert isinstance(record, Record), record
         assert (record.kind, record.id) not in found[account.username]
         found[account.username][record.kind, record.id] = record
@@ -200,7 +201,7 @@ def test_a_light_account_reads_the_same_alone_and_in_company(
     for name in ("lucie", "closing", "noaspects"):
         alone = {
             (r.kind, r.id): r.body
-            for _, r in source.read(source.accounts([name]))
+            for _, r in singly(source.read(source.accounts([name])))
             if isinstance(r, Record)
         }
         assert alone == {key: record.body for key, record in first[name].items()}

@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 
 from vaultd.records import Record, encode_body
+from vaultd.sources.base import singly
 from vaultd.sources.diaspora import DiasporaSource
 from vaultd.sources.diaspora import fingerprints as module
 from vaultd.sources.diaspora.batch import NOISE
@@ -76,7 +77,7 @@ class Pod:
 
     def bodies(self) -> Bodies:
         found: Bodies = defaultdict(dict)
-        for account, record in self.source.read(self.source.accounts()):
+        for account, record in singly(self.source.read(self.source.accounts())):
             if isinstance(record, Record) and not record.passive:
                 found[account.key][record.kind, record.id] = encode_body(record.body)
         return found
@@ -372,7 +373,7 @@ def test_on_a_real_pod_exactly_the_changed_accounts_differ(realpod: Callable[[st
             {a.username: p for a in accounts for p in [source.fingerprints(accounts)[a.key]]}
         )
         found: dict[str, dict[tuple[str, str], bytes]] = defaultdict(dict)
-        for account, record in source.read(accounts):
+        for account, record in singly(source.read(accounts)):
             if isinstance(record, Record) and not record.passive:
                 found[account.username][record.kind, record.id] = encode_body(record.body)
         bodies.append(found)

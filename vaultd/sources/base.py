@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from vaultd.records import Record, Records
+from vaultd.records import Record, Records, decode_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,20 @@ class Trouble:
     table: str
     row: str
     reason: str
+
+
+def singly(
+    items: Iterable[tuple[SourceAccount, Record | Records | Trouble]],
+) -> Iterator[tuple[SourceAccount, Record | Trouble]]:
+    """Yield what a source reads one by one, for those who want to look at single bodies."""
+    for account, item in items:
+        if not isinstance(item, Records):
+            yield account, item
+            continue
+        for position, wire in enumerate(item.wires):
+            kind, record_id, body = decode_record(wire)
+            finish = item.finishes[position] if item.finishes else None
+            yield account, Record(kind, record_id, body, item.passive, finish=finish)
 
 
 class Source(Protocol):

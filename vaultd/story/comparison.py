@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vaultd.records import Body, Record, encode_body
 from vaultd.restore.snapshot import Snapshot
-from vaultd.sources.base import Source
+from vaultd.sources.base import Source, singly
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def _digest(body: Body) -> bytes:
 def remember(source: Source, username: str) -> dict[tuple[str, str], bytes]:
     """Return a digest of every record that the pod holds of an account."""
     found: dict[tuple[str, str], bytes] = {}
-    for _, record in source.read(source.accounts([username])):
+    for _, record in singly(source.read(source.accounts([username]))):
         if isinstance(record, Record):
             body = record.body if record.finish is None else {**record.body, **record.finish()}
             found[record.kind, record.id] = _digest(body)

@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from vaultd.records import Body, Json
 from vaultd.sources.base import SourceAccount, Trouble
-from vaultd.sources.diaspora.batch import Batch, Item, Row
+from vaultd.sources.diaspora.batch import Batch, Row
+from vaultd.sources.diaspora.packing import Item
 from vaultd.sources.diaspora.questions import account
 from vaultd.sources.diaspora.values import exact, flag, json_safe, text
 

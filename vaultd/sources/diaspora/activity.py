@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from vaultd.records import Body
-from vaultd.sources.base import SourceAccount
-from vaultd.sources.diaspora.batch import Batch, Item
-from vaultd.sources.diaspora.questions import Question, activity
-from vaultd.sources.diaspora.relayables import comment, like, vote
-from vaultd.sources.diaspora.values import exact, given, text
+from vaultd.sources.diaspora.batch import Batch
+from vaultd.sources.diaspora.packing import Item, packed
+from vaultd.sources.diaspora.questions import activity
+from vaultd.sources.diaspora.relayables import comment, like, like_of_comment, vote
+from vaultd.sources.diaspora.values import exact, given, json_safe, moments, text
 
 KNOWN_COMMENT: Final = frozenset(
     "id text commentable_id author_id guid commentable_type created_at".split()
@@ -24,44 +24,85 @@ _KNOWN_PARTICIPATION: Final = frozenset(
 
 def read_activity(batch: Batch) -> Iterator[Item]:
     """Yield what every account of the batch did on its own and others' posts."""
-    schema, scope = batch.schema, batch.scope
-    for kind, table, asked, known, parent in (
-        ("comment", "comments", activity.comments(schema, scope), KNOWN_COMMENT, "parent"),
-        ("like", "likes", activity.likes(schema, scope), KNOWN_LIKE, "post"),
-        ("like", "likes", activity.likes_of_comments(schema, scope), KNOWN_LIKE, "comment"),
-        ("poll_vote", "poll_participations", activity.votes(schema, scope), KNOWN_VOTE, "post"),
-    ):
-        yield from _own(batch, kind, table, asked, known, parent)
+    yield from _comments(batch)
+    yield from _likes(batch)
+    yield from _likes_of_comments(batch)
+    yield from _votes(batch)
     yield from _subscriptions(batch)
 
 
-_MAKE: Final = {"comment": comment, "like": like, "poll_vote": vote}
+def _comments(batch: Batch) -> Iterator[Item]:
+    more = batch.more("comments", KNOWN_COMMENT)
+    for account, rows in batch.runs(
+        activity.comments(batch.schema, batch.scope),
+        ("author_id id guid text created_at commentable_type parent_guid parent_handle "
+         "parent_person").split(),
+        more,
+    ):  # fmt: skip
+        ids, bodies, handle = [], [], account.handle
+        for _, number, guid, words, at, kind, parent, owner, _person, *rest in rows:
+            moment, exactly = moments(at)
+            body = comment(handle, given(owner), guid, words, moment, kind, parent)
+            body["row"] = {
+                **dict(zip(more, map(json_safe, rest), strict=True)),
+                "created_at": exactly,
+            }
+            ids.append(text(guid) or f"row:{number}")
+            bodies.append(body)
+        batch.meet(account, (row[8] for row in rows))
+        yield from packed(account, "comment", ids, bodies)
 
 
-def _own(
-    batch: Batch, kind: str, table: str, asked: Question, known: frozenset[str], parent: str
-) -> Iterator[Item]:
-    make, person, handle = _MAKE[kind], f"{parent}_person", f"{parent}_handle"
-    for row in batch.ask(asked):
-        account: SourceAccount = batch.by_person[row["author_id"]]
-        people = batch.ties[account.key].people
-        if row[person] is not None:
-            people.add(row[person])
-        if parent == "comment" and row["of_post_person"] is not None:
-            people.add(row["of_post_person"])
-        body = make(row, account.handle, given(row[handle]))
-        extra = batch.extra(table, row, known)
-        if kind == "comment":
-            extra["created_at"] = exact(row["created_at"])
-        body["row"] = extra
-        yield batch.record(account, kind, row["guid"], row["id"], body)
+def _likes(batch: Batch) -> Iterator[Item]:
+    more = batch.more("likes", KNOWN_LIKE)
+    for account, rows in batch.runs(
+        activity.likes(batch.schema, batch.scope),
+        ("author_id id guid positive created_at target_type post_guid post_handle "
+         "post_person").split(),
+        more,
+    ):  # fmt: skip
+        ids, bodies, handle = [], [], account.handle
+        for _, number, guid, positive, at, kind, parent, owner, _person, *rest in rows:
+            body = like(handle, given(owner), guid, positive, exact(at), text(kind), parent)
+            body["row"] = dict(zip(more, map(json_safe, rest), strict=True))
+            ids.append(text(guid) or f"row:{number}")
+            bodies.append(body)
+        batch.meet(account, (row[8] for row in rows))
+        yield from packed(account, "like", ids, bodies)
+
+
+def _likes_of_comments(batch: Batch) -> Iterator[Item]:
+    more = batch.more("likes", KNOWN_LIKE)
+    for account, rows in batch.runs(
+        activity.likes_of_comments(batch.schema, batch.scope),
+        ("author_id id guid positive created_at comment_guid comment_handle comment_person "
+         "of_post_guid of_post_handle of_post_person").split(),
+        more,
+    ):  # fmt: skip
+        ids, bodies, handle = [], [], account.handle
+        for _, number, guid, positive, at, parent, writer, _, post, owner, _person, *rest in rows:
+            body = like(handle, given(writer), guid, positive, exact(at), "Comment", parent)
+            body = like_of_comment(body, post, owner)
+            body["row"] = dict(zip(more, map(json_safe, rest), strict=True))
+            ids.append(text(guid) or f"row:{number}")
+            bodies.append(body)
+        batch.meet(account, (row[i] for row in rows for i in (7, 10)))
+        yield from packed(account, "like", ids, bodies)
+
+
+def _votes(batch: Batch) -> Iterator[Item]:
+    for row in batch.ask(activity.votes(batch.schema, batch.scope)):
+        account = batch.by_person[row["author_id"]]
+        batch.meet(account, (row["post_person"],))
+        body = vote(row, account.handle, given(row["post_handle"]))
+        body["row"] = batch.extra("poll_participations", row, KNOWN_VOTE)
+        yield batch.record(account, "poll_vote", row["guid"], row["id"], body)
 
 
 def _subscriptions(batch: Batch) -> Iterator[Item]:
     for row in batch.ask(activity.subscriptions(batch.schema, batch.scope)):
         account = batch.by_person[row["author_id"]]
-        if row["parent_person"] is not None:
-            batch.ties[account.key].people.add(row["parent_person"])
+        batch.meet(account, (row["parent_person"],))
         parent = given(row["parent_guid"])
         data: Body = {"author": account.handle, "parent_type": text(row["target_type"])}
         if row["guid"] is not None:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection, Select, select
 
-from vaultd.records import Body, Json, Record
-from vaultd.sources.base import SourceAccount, Trouble
+from vaultd.records import Body, Finish, Json, Record
+from vaultd.sources.base import SourceAccount
 from vaultd.sources.diaspora.guest import Pace
+from vaultd.sources.diaspora.packing import Item
 from vaultd.sources.diaspora.questions.question import Question
 from vaultd.sources.diaspora.schema import NOISE, Schema
 from vaultd.sources.diaspora.scope import ListScope
 from vaultd.sources.diaspora.values import json_safe, text
 
 Row: TypeAlias = dict[str, Any]
-Item = tuple[SourceAccount, Record | Trouble]
+Runs: TypeAlias = Iterator[tuple[SourceAccount, list[Any]]]
 CHUNK: Final = 10_000
+_FIRST: Final = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,38 @@ class Batch:
         """Stream the rows of a question in its order; a table that a pod lacks has none."""
         return iter(()) if question is None else self.rows(question.ordered)
 
+    def runs(
+        self,
+        question: Question,
+        columns: Sequence[str],
+        more: Sequence[str] = (),
+        first: Callable[[Sequence[Any]], None] | None = None,
+    ) -> Runs:
+        """Stream the rows of a question account by account, as tuples of these columns.
+
+        `columns` start with the one that says whose a row is. `first` sees the rows of many
+        accounts before they are yielded.
+        """
+        found = {str(column.key): column for column in question.select.selected_columns}
+        chosen = [found[name] for name in (*columns, *more)]
+        query = question.ordered.with_only_columns(*chosen)
+        owners = self.by_person if question.by_person else self.by_user
+        with self.connection.execute(query) as result:
+            for part in result.partitions():
+                if first is not None:
+                    first(part)
+                for owner, rows in groupby(part, _FIRST):
+                    yield owners[owner], list(rows)
+                self._pace.passed(len(part))
+
+    def more(self, table: str, known: frozenset[str]) -> list[str]:
+        """Return the columns of a table that no other part of a body holds, sorted."""
+        names = self._extra.get((table, known))
+        if names is None:
+            names = self.schema.unknown(table, known | NOISE)
+            self._extra[table, known] = names = list(map(str, names))
+        return names
+
     def lookup(self, query: Select[Any], column: Any, ids: Iterable[int]) -> Iterator[Row]:
         """Stream a query for many ids, some thousands at a time."""
         wanted = sorted(set(ids))
@@ -110,11 +146,17 @@ class Batch:
 
     def extra(self, table: str, row: Row, known: frozenset[str]) -> Body:
         """Return the columns that no other part of a body holds, unknown ones included."""
-        names = self._extra.get((table, known))
-        if names is None:
-            names = self.schema.unknown(table, known | NOISE)
-            self._extra[table, known] = names = list(map(str, names))
-        return {name: json_safe(row[name]) for name in names}
+        return {name: json_safe(row[name]) for name in self.more(table, known)}
+
+    def meet(
+        self, account: SourceAccount, people: Iterable[int | None], reason: str | None = None
+    ) -> None:
+        """Note people whom an account has to do with, and why they are part of its audience."""
+        ties, met = self.ties[account.key], set(people)
+        met.discard(None)
+        ties.people |= met  # type: ignore[arg-type]
+        if reason is not None:
+            ties.reasons[reason] |= met  # type: ignore[arg-type]
 
     def record(
         self,
@@ -125,16 +167,21 @@ class Batch:
         record: Body,
         *,
         file: str | None = None,
-        finish: Callable[[], Body] | None = None,
+        finish: Finish | None = None,
     ) -> Item:
         """Return a record under an id that is unique for its account and kind."""
+        own = self.own_id(account, kind, record_id, row_id)
+        return account, Record(kind, own, record, False, file, finish)
+
+    def own_id(self, account: SourceAccount, kind: str, record_id: str | None, row_id: int) -> str:
+        """Return an id that is unique for its account and kind: the row's number at need."""
         own = text(record_id) or f"row:{row_id}"
         if kind not in _UNIQUE:
             seen = self.ties[account.key].seen
             if (kind, own) in seen:
                 own = f"row:{row_id}"
             seen.add((kind, own))
-        return account, Record(kind, own, record, False, file, finish)
+        return own
 
 
 # The database's own unique indexes on GUIDs keep these apart; remembering each id costs memory.

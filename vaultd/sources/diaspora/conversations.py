@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from vaultd.records import Body, Json
-from vaultd.sources.diaspora.batch import Batch, Item
+from vaultd.sources.diaspora.batch import Batch
+from vaultd.sources.diaspora.packing import Item
 from vaultd.sources.diaspora.questions import conversations
 from vaultd.sources.diaspora.values import exact, number, seconds, text
 

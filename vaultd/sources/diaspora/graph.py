@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Final
 
 from vaultd.records import Body, Json
-from vaultd.sources.diaspora.batch import Batch, Item
+from vaultd.sources.diaspora.batch import Batch
+from vaultd.sources.diaspora.packing import Item, packed
 from vaultd.sources.diaspora.questions import account, graph
-from vaultd.sources.diaspora.values import exact, flag, json_safe, number, text
+from vaultd.sources.diaspora.values import exact, flag, given, json_safe, number, text
+
+_KNOWN_CONTACT: Final = frozenset("id user_id person_id sharing receiving created_at".split())
 
 
 def read_graph(batch: Batch) -> Iterator[Item]:
@@ -38,25 +42,32 @@ def _contacts(batch: Batch) -> Iterator[Item]:
     memberships: dict[tuple[int, int], list[Json]] = defaultdict(list)
     for row in batch.ask(graph.memberships(batch.schema, batch.scope)):
         memberships[row["user_id"], row["contact_id"]].append(str(row["aspect_id"]))
-    known = frozenset(("id", "user_id", "person_id", "sharing", "receiving", "created_at"))
-    for row in batch.ask(graph.contacts(batch.schema, batch.scope)):
-        owner = batch.by_user[row["user_id"]]
-        sharing, receiving = flag(row["sharing"]), flag(row["receiving"])
-        handle = None if row["diaspora_handle"] is None else text(row["diaspora_handle"])
-        body: Body = {
-            "account_id": handle,
-            "person_guid": json_safe(row["guid"]),
-            "sharing": sharing,
-            "receiving": receiving,
-            "following": sharing,
-            "followed": receiving,
-            "aspects": memberships.get((row["user_id"], row["id"]), []),
-            "created_at": exact(row["created_at"]),
-            "row": batch.extra("contacts", row, known),
-        }
-        batch.ties[owner.key].people.add(row["person_id"])
-        batch.ties[owner.key].reasons["contact"].add(row["person_id"])
-        yield batch.record(owner, "contact", handle, row["id"], body)
+    more = batch.more("contacts", _KNOWN_CONTACT)
+    for owner, rows in batch.runs(
+        graph.contacts(batch.schema, batch.scope),
+        "user_id id person_id sharing receiving created_at diaspora_handle guid".split(),
+        more,
+    ):
+        ids, bodies = [], []
+        for user, contact, _, shares, receives, at, name, guid, *rest in rows:
+            sharing, receiving = flag(shares), flag(receives)
+            handle = given(name)
+            extra: Body = dict(zip(more, map(json_safe, rest), strict=True))
+            body: Body = {
+                "account_id": handle,
+                "person_guid": json_safe(guid),
+                "sharing": sharing,
+                "receiving": receiving,
+                "following": sharing,
+                "followed": receiving,
+                "aspects": memberships.get((user, contact), []),
+                "created_at": exact(at),
+                "row": extra,
+            }
+            ids.append(batch.own_id(owner, "contact", handle, contact))
+            bodies.append(body)
+        batch.meet(owner, (row[2] for row in rows), "contact")
+        yield from packed(owner, "contact", ids, bodies)
     # Local users who know the account: what they would lose, and what `sharing` cannot tell.
     for row in batch.rows(graph.followers(batch.schema, batch.scope)):
         ties = batch.ties[batch.by_person[row["person_id"]].key]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from vaultd.records import Body, Json, Record
+from vaultd.records import Body, Json, Records, encode_body, encode_record
 from vaultd.sources.base import SourceAccount
-from vaultd.sources.diaspora.batch import Batch, Item, Row
+from vaultd.sources.diaspora.batch import Batch, Row, Ties
+from vaultd.sources.diaspora.packing import Item, packed
 from vaultd.sources.diaspora.values import flag, json_safe, seconds, text
 
 
@@ -39,30 +41,61 @@ def read_inbox(batch: Batch) -> None:
             batch.ties[row["user_id"]].tie(row["author_id"], "shares_with_me", what)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is the same of a person for every account: handle, host, and the record without ties."""
+
+    handle: str
+    host: str
+    wire: bytes
+
+
 def read_people(batch: Batch) -> Iterator[Item]:
     """Yield `audience` and `person` of every account; these come last."""
     own_host = batch.pod_url.partition("://")[2].strip("/").replace("www.", "")
-    rows = _people(batch)
     pods = _pods(batch)
+    urls = {**dict(pods.values()), own_host: batch.pod_url.rstrip("/") + "/"}
+    known = _people(batch, pods, own_host)
+    others = {
+        host: encode_record(
+            "audience", host, {"host": host, "url": url, "why": {"known": 1}, "people": []}
+        )
+        for host, url in sorted(pods.values())
+    }
     for account in batch.by_user.values():
         ties = batch.ties[account.key]
         me = batch.person_of.get(account.key)
         ties.people.discard(me or 0)
-        host_of = {
-            person: _host(rows[person], pods, own_host) for person in ties.people if person in rows
-        }
-        yield from _audience(batch, account, host_of, rows, pods, own_host)
-        for person in sorted(host_of):
-            yield account, _person(batch, account, person, rows[person], host_of[person])
+        yield from _audience(account, ties, known, urls, others)
+        people = [person for person in sorted(ties.people) if person in known]
+        wires = [_person(ties, person, known[person]) for person in people]
+        handles = [known[person].handle for person in people]
+        if people:
+            yield account, Records("person", handles, wires, passive=True)
 
 
-def _people(batch: Batch) -> dict[int, Row]:
+def _people(batch: Batch, pods: dict[int, tuple[str, str]], own_host: str) -> dict[int, _Known]:
     people, profiles = batch.schema["people"], batch.schema["profiles"]
     wanted = {person for ties in batch.ties.values() for person in ties.people}
     query = select(
         people, profiles.c.first_name, profiles.c.last_name, profiles.c.image_url
     ).outerjoin(profiles, profiles.c.person_id == people.c.id)
-    return {row["id"]: row for row in batch.lookup(query, people.c.id, wanted)}
+    found = {}
+    for row in batch.lookup(query, people.c.id, wanted):
+        host, handle = _host(row, pods, own_host), text(row["diaspora_handle"])
+        body: Body = {
+            "handle": handle,
+            "guid": text(row["guid"]),
+            "public_key": text(row["serialized_public_key"]),
+            "pod": host,
+            "closed": flag(row["closed_account"]),
+            "name": f"{text(row['first_name'])} {text(row['last_name'])}".strip(),
+            "ties": {},
+        }
+        if row["image_url"] is not None:
+            body["image_url"] = text(row["image_url"])
+        found[row["id"]] = _Known(handle, host, encode_record("person", handle, body))
+    return found
 
 
 def _pods(batch: Batch) -> dict[int, tuple[str, str]]:
@@ -86,60 +119,44 @@ def _host(row: Row, pods: dict[int, tuple[str, str]], own: str) -> str:
 
 
 def _audience(
-    batch: Batch,
     account: SourceAccount,
-    host_of: dict[int, str],
-    rows: dict[int, Row],
-    pods: dict[int, tuple[str, str]],
-    own_host: str,
+    ties: Ties,
+    known: dict[int, _Known],
+    urls: dict[str, str],
+    others: dict[str, bytes],
 ) -> Iterator[Item]:
-    urls = {**dict(pods.values()), own_host: batch.pod_url.rstrip("/") + "/"}
-    why: dict[str, dict[str, Json]] = {}
+    why: dict[str, dict[str, int]] = {}
     seen: dict[str, set[str]] = {}
-    for reason, people in sorted(batch.ties[account.key].reasons.items()):
+    for reason, people in sorted(ties.reasons.items()):
         for person in people:
-            if person not in host_of:
+            who = known.get(person)
+            if who is None or person not in ties.people:
                 continue
-            host = host_of[person]
-            reasons = why.setdefault(host, {})
-            count = reasons.get(reason, 0)
-            reasons[reason] = count + 1 if isinstance(count, int) else 1
-            seen.setdefault(host, set()).add(text(rows[person]["diaspora_handle"]))
-    for host in sorted(why):
-        body: Body = {
+            reasons = why.setdefault(who.host, {})
+            reasons[reason] = reasons.get(reason, 0) + 1
+            seen.setdefault(who.host, set()).add(who.handle)
+    hosts = sorted(why)
+    bodies: list[Body] = [
+        {
             "host": host,
             "url": urls.get(host, f"https://{host}/"),
-            "why": why[host],
+            "why": {**why[host]},
             "people": _texts(sorted(seen[host])),
         }
-        yield account, Record("audience", host, body)
-    for host, url in sorted(pods.values()):
-        if host not in why:
-            body = {"host": host, "url": url, "why": {"known": 1}, "people": []}
-            yield account, Record("audience", host, body, passive=True)
+        for host in hosts
+    ]
+    yield from packed(account, "audience", hosts, bodies)
+    rest = [host for host in others if host not in why]
+    if rest:
+        yield account, Records("audience", rest, [others[host] for host in rest], passive=True)
 
 
-def _person(batch: Batch, account: SourceAccount, person: int, row: Row, host: str) -> Record:
-    ties = batch.ties[account.key]
-    name = f"{text(row['first_name'])} {text(row['last_name'])}".strip()
-    own: Body = {
-        kind: list(found) for kind, found in sorted(ties.of_person.get(person, {}).items())
-    }
+def _person(ties: Ties, person: int, who: _Known) -> bytes:
+    own: Body = {kind: [*found] for kind, found in sorted(ties.of_person.get(person, {}).items())}
     if person in ties.knows_me:
         own["knows_me"] = ties.knows_me[person]
-    handle = text(row["diaspora_handle"])
-    body: Body = {
-        "handle": handle,
-        "guid": text(row["guid"]),
-        "public_key": text(row["serialized_public_key"]),
-        "pod": host,
-        "closed": flag(row["closed_account"]),
-        "name": name,
-        "ties": own,
-    }
-    if row["image_url"] is not None:
-        body["image_url"] = text(row["image_url"])
-    return Record("person", handle, body, passive=True)
+    # `ties` is the last key of a body with sorted keys, and an empty map is one byte.
+    return who.wire[:-1] + encode_body(own) if own else who.wire
 
 
 def _texts(values: list[str]) -> list[Json]:

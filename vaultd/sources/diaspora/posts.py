@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 from vaultd.records import Body, Json
 from vaultd.sources.base import SourceAccount
-from vaultd.sources.diaspora.batch import Batch, Item, Row
+from vaultd.sources.diaspora.batch import Batch
+from vaultd.sources.diaspora.packing import Item, packed
 from vaultd.sources.diaspora.questions import posts
-from vaultd.sources.diaspora.values import exact, flag, json_safe, number, seconds, text
+from vaultd.sources.diaspora.values import exact, flag, json_safe, moments, number, seconds, text
 
 _KNOWN_POST: Final = frozenset(
     "id author_id public guid type text provider_display_name root_guid created_at".split()
@@ -24,24 +25,27 @@ _KNOWN_PHOTO: Final = frozenset(
 def read_posts(batch: Batch) -> Iterator[Item]:
     """Yield posts and photos of every account of the batch, in author order."""
     details = _Details(batch)
-    for row in batch.ask(posts.posts(batch.schema, batch.scope)):
-        account = batch.by_person[row["author_id"]]
-        if row["root_person"] is not None:
-            batch.ties[account.key].people.add(row["root_person"])
-        yield batch.record(account, "post", row["guid"], row["id"], details.post(account, row))
+    more = batch.more("posts", _KNOWN_POST)
+    for account, rows in batch.runs(
+        posts.posts(batch.schema, batch.scope),
+        ("author_id id guid type created_at public text provider_display_name root_guid "
+         "root_handle root_person").split(),
+        more,
+    ):  # fmt: skip
+        ids, bodies = [], []
+        for row in rows:
+            ids.append(text(row[2]) or f"row:{row[1]}")
+            bodies.append(details.post(account, row, more))
+        batch.meet(account, (row[10] for row in rows))
+        yield from packed(account, "post", ids, bodies)
     yield from _photos(batch, details)
 
 
-def _reshare(handle: str, row: Row) -> Body:
-    data: dict[str, Json] = {
-        "author": handle,
-        "guid": text(row["guid"]),
-        "created_at": seconds(row["created_at"]),
-    }
-    if row["root_guid"] is not None:
-        if row["root_handle"] is not None:
-            data["root_author"] = text(row["root_handle"])
-        data["root_guid"] = text(row["root_guid"])
+def _reshare(data: Body, root_guid: object, root_author: object) -> Body:
+    if root_guid is not None:
+        if root_author is not None:
+            data["root_author"] = text(root_author)
+        data["root_guid"] = text(root_guid)
     return {"entity_type": "reshare", "entity_data": data}
 
 
@@ -126,31 +130,29 @@ class _Details:
                 )
                 ties.reasons["mention"].add(row["person_id"])
 
-    def post(self, account: SourceAccount, row: Row) -> Body:
+    def post(self, account: SourceAccount, row: Sequence[Any], more: Sequence[str]) -> Body:
         """Return the body of one post."""
-        if row["type"] == "Reshare":
-            body = _reshare(account.handle, row)
+        _, post, guid, kind, at, public, words, via, root, root_author, _, *rest = row
+        moment, exactly = moments(at)
+        data: Body = {"author": account.handle, "guid": text(guid), "created_at": moment}
+        if kind == "Reshare":
+            body = _reshare(data, root, root_author)
         else:
-            data: dict[str, Json] = {
-                "author": account.handle,
-                "guid": text(row["guid"]),
-                "created_at": seconds(row["created_at"]),
-                "public": flag(row["public"]),
-                "text": text(row["text"]),
-            }
-            if row["provider_display_name"] is not None:
-                data["provider_display_name"] = text(row["provider_display_name"])
-            if row["id"] in self.locations:
-                data["location"] = self.locations[row["id"]]
-            if row["id"] in self.polls:
-                data["poll"] = self.polls[row["id"]]
+            data["public"] = flag(public)
+            data["text"] = text(words)
+            if via is not None:
+                data["provider_display_name"] = text(via)
+            if post in self.locations:
+                data["location"] = self.locations[post]
+            if post in self.polls:
+                data["poll"] = self.polls[post]
             body = {"entity_type": "status_message", "entity_data": data}
-        body["aspects"] = self.aspects["Post"].get((account.key, row["id"]), [])
-        body["tags"] = self.tags.get(row["id"], [])
-        body["references"] = self.references.get(row["id"], [])
-        body["row"] = self._batch.extra("posts", row, _KNOWN_POST) | {
-            "created_at": exact(row["created_at"])
-        }
+        body["aspects"] = self.aspects["Post"].get((account.key, post), [])
+        body["tags"] = self.tags.get(post, [])
+        body["references"] = self.references.get(post, [])
+        extra: Body = dict(zip(more, map(json_safe, rest), strict=True))
+        extra["created_at"] = exactly
+        body["row"] = extra
         return body
 
 

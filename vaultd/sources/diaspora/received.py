@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -15,10 +14,18 @@ from vaultd.sources.diaspora.activity import (
     KNOWN_LIKE,
     KNOWN_VOTE,
 )
-from vaultd.sources.diaspora.batch import Batch, Item, Row
-from vaultd.sources.diaspora.questions import Question, received
-from vaultd.sources.diaspora.relayables import comment, like, load_key, vote, with_signature
-from vaultd.sources.diaspora.values import exact, seconds, text
+from vaultd.sources.diaspora.batch import Batch
+from vaultd.sources.diaspora.packing import Item, packed
+from vaultd.sources.diaspora.questions import received
+from vaultd.sources.diaspora.relayables import (
+    comment,
+    like,
+    like_of_comment,
+    load_key,
+    vote,
+    with_signature,
+)
+from vaultd.sources.diaspora.values import exact, json_safe, moments, seconds, text
 
 _KEYS: Final = 1000  # in one query
 _KEPT: Final = 4000
@@ -61,70 +68,114 @@ class LocalKeys:
 
 def read_received(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
     """Yield others' comments, likes, votes and reshares for every account of the batch."""
-    schema, scope = batch.schema, batch.scope
-    on_comments = replace(_LIKE, owner="comment_person")
-    yield from _received(batch, received.comments(schema, scope), _COMMENT, keys)
-    yield from _received(batch, received.likes(schema, scope), _LIKE, keys)
-    yield from _received(batch, received.likes_of_comments(schema, scope), on_comments, keys)
-    yield from _received(batch, received.votes(schema, scope), _VOTE, keys)
+    yield from _comments(batch, keys)
+    yield from _likes(batch, keys)
+    yield from _likes_of_comments(batch, keys)
+    yield from _votes(batch, keys)
     yield from _reshares(batch)
     _subscribers(batch)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """How one kind of what is received is read; `owner` is the column of whose post it is."""
-
-    kind: str
-    table: str
-    known: frozenset[str]
-    owner: str
-    reason: str
-    make: Callable[[Row, str, str | None], Body]
+_SIGNED: Final = (
+    "author_id author_handle author_owner author_signature signature_order additional_data"
+).split()
 
 
-_COMMENT: Final = _Kind(
-    "received_comment", "comments", KNOWN_COMMENT, "parent_person", "comment", comment
-)
-_LIKE: Final = _Kind("received_like", "likes", KNOWN_LIKE, "post_person", "like", like)
-_VOTE: Final = _Kind(
-    "received_poll_vote", "poll_participations", KNOWN_VOTE, "post_person", "poll_vote", vote
-)
+def _announced(keys: LocalKeys, owner: int) -> Callable[[Sequence[Any]], None]:
+    """Return what announces the authors of many rows; the column after `owner` is the signature."""
+
+    def announce(rows: Sequence[Any]) -> None:
+        keys.announce({row[owner] for row in rows if row[owner + 1] is None} - {None})
+
+    return announce
 
 
-def _received(batch: Batch, asked: Question, how: _Kind, keys: LocalKeys) -> Iterator[Item]:
-    for part in batch.parts(asked.ordered):
-        keys.announce(
-            row["author_owner"]
-            for row in part
-            if row["author_signature"] is None and row["author_owner"] is not None
-        )
-        yield from _of_part(batch, part, how, keys)
+def _comments(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
+    more = batch.more("comments", KNOWN_COMMENT)
+    for account, rows in batch.runs(
+        received.comments(batch.schema, batch.scope),
+        ["parent_person", "id", "guid", "text", "created_at", "commentable_type", "parent_guid",
+         *_SIGNED],
+        more,
+        _announced(keys, 9),
+    ):  # fmt: skip
+        ids, bodies, finishes, me = [], [], [], account.handle
+        for _, number, guid, words, at, kind, parent, _, author, owner, *signed in rows:
+            moment, exactly = moments(at)
+            body = comment(text(author), me, guid, words, moment, kind, parent)
+            extra: Body = dict(zip(more, map(json_safe, signed[3:]), strict=True))
+            finishes.append(with_signature(body, keys, extra, owner, signed[:3]))
+            extra["created_at"] = exactly
+            body["row"] = extra
+            ids.append(text(guid) or f"row:{number}")
+            bodies.append(body)
+        batch.meet(account, (row[7] for row in rows), "comment")
+        yield from packed(account, "received_comment", ids, bodies, finishes)
 
 
-def _of_part(batch: Batch, part: list[Row], how: _Kind, keys: LocalKeys) -> Iterator[Item]:
-    for row in part:
-        account = batch.by_person[row[how.owner]]
-        ties, author = batch.ties[account.key], row["author_id"]
-        body = how.make(row, text(row["author_handle"]), account.handle)
-        extra = batch.extra(how.table, row, how.known)
-        finish = with_signature(body, row, keys, extra)
-        if how is _COMMENT:
-            extra["created_at"] = exact(row["created_at"])
+def _likes(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
+    more = batch.more("likes", KNOWN_LIKE)
+    for account, rows in batch.runs(
+        received.likes(batch.schema, batch.scope),
+        ["post_person", "id", "guid", "positive", "created_at", "post_guid", *_SIGNED],
+        more,
+        _announced(keys, 8),
+    ):
+        ids, bodies, finishes, me = [], [], [], account.handle
+        for _, number, guid, positive, at, parent, _, author, owner, *signed in rows:
+            body = like(text(author), me, guid, positive, exact(at), "Post", parent)
+            extra: Body = dict(zip(more, map(json_safe, signed[3:]), strict=True))
+            finishes.append(with_signature(body, keys, extra, owner, signed[:3]))
+            body["row"] = extra
+            ids.append(text(guid) or f"row:{number}")
+            bodies.append(body)
+        batch.meet(account, (row[6] for row in rows), "like")
+        yield from packed(account, "received_like", ids, bodies, finishes)
+
+
+def _likes_of_comments(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
+    more = batch.more("likes", KNOWN_LIKE)
+    for account, rows in batch.runs(
+        received.likes_of_comments(batch.schema, batch.scope),
+        ["comment_person", "id", "guid", "positive", "created_at", "comment_guid", "of_post_guid",
+         "of_post_handle", "of_post_person", *_SIGNED],
+        more,
+        _announced(keys, 11),
+    ):  # fmt: skip
+        ids, bodies, finishes, me = [], [], [], account.handle
+        for _, number, guid, positive, at, parent, post, post_owner, _, _, author, *signed in rows:
+            body = like(text(author), me, guid, positive, exact(at), "Comment", parent)
+            body = like_of_comment(body, post, post_owner)
+            extra: Body = dict(zip(more, map(json_safe, signed[4:]), strict=True))
+            finishes.append(with_signature(body, keys, extra, signed[0], signed[1:4]))
+            body["row"] = extra
+            ids.append(text(guid) or f"row:{number}")
+            bodies.append(body)
+        batch.meet(account, (row[9] for row in rows), "like")
+        batch.meet(account, (row[8] for row in rows))
+        yield from packed(account, "received_like", ids, bodies, finishes)
+
+
+def _votes(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
+    for row in batch.ask(received.votes(batch.schema, batch.scope)):
+        account = batch.by_person[row["post_person"]]
+        if row["author_signature"] is None and row["author_owner"] is not None:
+            keys.announce((row["author_owner"],))
+        body = vote(row, text(row["author_handle"]), account.handle)
+        extra = batch.extra("poll_participations", row, KNOWN_VOTE)
+        stored = row["author_signature"], row["signature_order"], row["additional_data"]
+        finish = with_signature(body, keys, extra, row["author_owner"], stored)
         body["row"] = extra
-        if author is not None:
-            ties.people.add(author)
-            ties.reasons[how.reason].add(author)
-        if how.owner == "comment_person" and row["of_post_person"] is not None:
-            ties.people.add(row["of_post_person"])
-        yield batch.record(account, how.kind, row["guid"], row["id"], body, finish=finish)
+        batch.meet(account, (row["author_id"],), "poll_vote")
+        yield batch.record(
+            account, "received_poll_vote", row["guid"], row["id"], body, finish=finish
+        )
 
 
 def _reshares(batch: Batch) -> Iterator[Item]:
     for row in batch.ask(received.reshares(batch.schema, batch.scope)):
         account = batch.by_person[row["root_person"]]
-        batch.ties[account.key].people.add(row["author_id"])
-        batch.ties[account.key].reasons["reshare"].add(row["author_id"])
+        batch.meet(account, (row["author_id"],), "reshare")
         body: Body = {
             "entity_type": "reshare",
             "entity_data": {

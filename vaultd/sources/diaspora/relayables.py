@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from vaultd.records import Body, Json
+from vaultd.records import Body, Finish, Json
 from vaultd.sources.diaspora.batch import Row
-from vaultd.sources.diaspora.values import exact, flag, given, seconds, text
+from vaultd.sources.diaspora.values import exact, flag, given, text
 
 Keys: TypeAlias = Callable[[int], rsa.RSAPrivateKey | None]
 
@@ -29,46 +29,63 @@ _YAML_PAIR: Final = re.compile(
 )
 
 
-def comment(row: Row, author: str, parent_author: str | None) -> Body:
-    """Return a comment; `row` has parent_guid."""
-    parent = given(row["parent_guid"])
-    data: Body = {"author": author, "guid": text(row["guid"])}
+def comment(
+    author: str,
+    parent_author: str | None,
+    guid: object,
+    words: object,
+    moment: str | None,
+    parent_kind: object,
+    parent_guid: object,
+) -> Body:
+    """Return a comment; the moment is in seconds."""
+    data: Body = {"author": author, "guid": text(guid)}
+    parent = None if parent_guid is None else text(parent_guid)
     if parent is not None:
         data["parent_guid"] = parent
-    data["text"] = text(row["text"])
-    moment = seconds(row["created_at"])
+    data["text"] = text(words)
     if moment is not None:
         data["created_at"] = moment
     return {
         "entity_type": "comment",
         "entity_data": data,
-        "property_order": [*ORDERS["comment"]],
-        "parent": {"type": text(row["commentable_type"]), "guid": parent, "author": parent_author},
+        "property_order": ORDERS["comment"],
+        "parent": {"type": text(parent_kind), "guid": parent, "author": parent_author},
     }
 
 
-def like(row: Row, author: str, parent_author: str | None) -> Body:
-    """Return a like; `row` has its post, or its comment and that one's post."""
-    kind = text(row["target_type"])
-    parent = given(row["comment_guid" if kind == "Comment" else "post_guid"])
+def like(
+    author: str,
+    parent_author: str | None,
+    guid: object,
+    positive: object,
+    moment: str | None,
+    parent_kind: str,
+    parent_guid: object,
+) -> Body:
+    """Return a like; the moment is exact."""
+    parent = None if parent_guid is None else text(parent_guid)
     data: Body = {"author": author}
-    if row["guid"] is not None:
-        data["guid"] = text(row["guid"])
+    if guid is not None:
+        data["guid"] = text(guid)
     if parent is not None:
         data["parent_guid"] = parent
-    data["parent_type"] = kind
-    data["positive"] = flag(row["positive"])
-    where: Body = {"type": kind, "guid": parent, "author": parent_author}
-    if kind == "Comment":
-        where["post_guid"] = given(row["of_post_guid"])
-        where["post_author"] = given(row["of_post_handle"])
+    data["parent_type"] = parent_kind
+    data["positive"] = flag(positive)
     return {
         "entity_type": "like",
         "entity_data": data,
-        "property_order": [*ORDERS["like"]],
-        "created_at": exact(row["created_at"]),
-        "parent": where,
+        "property_order": ORDERS["like"],
+        "created_at": moment,
+        "parent": {"type": parent_kind, "guid": parent, "author": parent_author},
     }
+
+
+def like_of_comment(like: Body, post_guid: object, post_author: object) -> Body:
+    """Return a like of a comment, with the post that the comment is on."""
+    parent = like["parent"]
+    where: Body = {"post_guid": given(post_guid), "post_author": given(post_author)}
+    return {**like, "parent": {**parent, **where}} if isinstance(parent, dict) else like
 
 
 def vote(row: Row, author: str, parent_author: str | None) -> Body:
@@ -93,25 +110,31 @@ def vote(row: Row, author: str, parent_author: str | None) -> Body:
     }
 
 
-def with_signature(body: Body, row: Row, keys: Keys, row_body: Body) -> Callable[[], Body] | None:
-    """Add a stored signature to a body, or return how to make it with a local author's key."""
+def with_signature(
+    body: Body, keys: Keys, row_body: Body, owner: int | None, stored: tuple[object, ...]
+) -> Finish | None:
+    """Add a stored signature to a body, or return how to make it with a local author's key.
+
+    `stored` are author_signature, the order of what is signed, and additional_data.
+    """
+    signature, order, additional = stored
     data = body["entity_data"]
     if not isinstance(data, dict):
         return None
-    if row["author_signature"] is not None:
-        data["author_signature"] = text(row["author_signature"])
-        if row["signature_order"] is not None:
-            body["property_order"] = list(text(row["signature_order"]).split(" "))
-        if row["additional_data"] is not None:
-            row_body["additional_data"] = text(row["additional_data"])
-            for pair in _YAML_PAIR.finditer(text(row["additional_data"])):
+    if signature is not None:
+        data["author_signature"] = text(signature)
+        if order is not None:
+            body["property_order"] = list(text(order).split(" "))
+        if additional is not None:
+            row_body["additional_data"] = text(additional)
+            for pair in _YAML_PAIR.finditer(text(additional)):
                 name = pair[1]
                 if name in list(body["property_order"]) and name not in data:  # type: ignore[arg-type]
                     data[name] = pair[2] or pair[3] or pair[4] or ""
         return None
-    if row["author_owner"] is None:
+    if owner is None:
         return None
-    return partial(_sign, dict(data), list(body["property_order"]), keys, row["author_owner"])  # type: ignore[arg-type]
+    return partial(_sign, dict(data), list(body["property_order"]), keys, owner)  # type: ignore[arg-type]
 
 
 def _sign(data: dict[str, Json], order: list[Json], keys: Keys, owner: int) -> Body:

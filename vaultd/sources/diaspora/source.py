@@ -9,8 +9,7 @@ from typing import BinaryIO
 
 from sqlalchemy import Connection, Engine, func, select
 
-from vaultd.records import Record
-from vaultd.sources.base import SourceAccount, SourceInfo, Trouble
+from vaultd.sources.base import SourceAccount, SourceInfo
 from vaultd.sources.diaspora.account import read_accounts
 from vaultd.sources.diaspora.activity import read_activity
 from vaultd.sources.diaspora.batch import CHUNK, Batch, Row
@@ -20,6 +19,7 @@ from vaultd.sources.diaspora.fingerprints import Fingerprints
 from vaultd.sources.diaspora.graph import read_graph
 from vaultd.sources.diaspora.guest import Limits, Pace
 from vaultd.sources.diaspora.moment import moment
+from vaultd.sources.diaspora.packing import Item
 from vaultd.sources.diaspora.people import read_inbox, read_people
 from vaultd.sources.diaspora.posts import read_posts
 from vaultd.sources.diaspora.received import LocalKeys, read_received
@@ -109,9 +109,7 @@ class DiasporaSource:
                     found.setdefault(row["id"], _account(dict(row)))
             return list(found.values())
 
-    def read(
-        self, accounts: Sequence[SourceAccount]
-    ) -> Iterator[tuple[SourceAccount, Record | Trouble]]:
+    def read(self, accounts: Sequence[SourceAccount]) -> Iterator[Item]:
         """Yield the records of a batch; see Source.read."""
         with self._snapshot() as connection:
             schema = self._schema_of(connection)

@@ -46,6 +46,14 @@ def exact(value: object) -> str | None:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def moments(value: object) -> tuple[str | None, str | None]:
+    """Return `seconds` and `exact` of a time."""
+    if type(value) is datetime and value.tzinfo is None and value.year >= _FOUR_DIGITS:
+        iso = value.isoformat()
+        return f"{iso[:19]}Z", f"{iso}Z"
+    return seconds(value), exact(value)
+
+
 def _moment(value: object) -> datetime | None:
     if isinstance(value, datetime):
         return value

@@ -97,6 +97,9 @@ class FakeSource:
                 if row < len(records):
                     yield person.account, copy.copy(records[row])
 
+    def weights(self, accounts: Sequence[SourceAccount]) -> dict[int, int]:
+        return {each.key: len(self.people[each.username].records) for each in accounts}
+
     def fingerprints(self, accounts: Sequence[SourceAccount]) -> dict[int, bytes]:
         if self.away:
             raise DatabaseError("The database is away.")

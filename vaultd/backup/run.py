@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 _WORTH_A_POOL: Final = 200  # accounts; fewer are done before worker processes have started
 # Accounts whose fingerprints are asked for at once: a question costs as much as 500 accounts.
 _PAGES: Final = (500, 4000)
-# A batch ends at this many known records, however few accounts: its indexes lie in memory.
-_BATCH_RECORDS: Final = 100_000
+# A batch ends at about this many records, however few accounts: its indexes lie in memory.
+_BATCH_RECORDS: Final = 40_000
 _FINGERPRINT: Final = 16
 
 
@@ -190,7 +190,7 @@ class _Run:
                 elsewhere = bool(old) and old[_FINGERPRINT:] != kind
                 jobs.append(Job(each, account, mark, elsewhere))
         self._note_results()
-        counts = state.vaults.record_counts([job.enrollment.id for job in jobs])
+        counts = self._records(jobs)
         runner = BatchRunner(
             source=self.source,
             targets=self.targets,
@@ -250,6 +250,13 @@ class _Run:
         self.bench.state.marks.save(answer.marks)
         self._note_results()
         self.report.interrupted |= answer.interrupted
+
+    def _records(self, jobs: Sequence[Job]) -> Mapping[int, int]:
+        """Return about how many records each account has, by enrolment."""
+        counts = self.bench.state.vaults.record_counts([job.enrollment.id for job in jobs])
+        fresh = [job for job in jobs if not counts.get(job.enrollment.id)]
+        weights = self.source.weights([job.account for job in fresh]) if len(fresh) > 1 else {}
+        return counts | {job.enrollment.id: weights.get(job.account.key, 0) for job in fresh}
 
     def _done(self, enrollment: Enrollment | None, report: AccountReport) -> None:
         if enrollment is not None:

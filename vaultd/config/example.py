@@ -57,7 +57,7 @@ share = "5%"
 
 [limits]
 # Accounts read together in one read-only transaction.
-batch_accounts = 50
+batch_accounts = 500
 # Processes that read and pack; 0 is one a core.
 workers = 0
 # Uploads at once on each target.

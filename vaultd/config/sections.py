@@ -88,7 +88,7 @@ class Scrub(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the pod and its network may feel; 0 is no limit, for `workers` one a core."""
 
-    batch_accounts: int = 50
+    batch_accounts: int = 500
     workers: int = 0
     uploads: int = 8
     bytes_per_second: int = 0

@@ -77,6 +77,10 @@ class Source(Protocol):
         """
         ...
 
+    def weights(self, accounts: Sequence[SourceAccount]) -> dict[int, int]:
+        """Return a rough number of records per account key, cheaply; raises DatabaseError."""
+        ...
+
     def fingerprints(self, accounts: Sequence[SourceAccount]) -> dict[int, bytes]:
         """Return 16 bytes per account key.
 

@@ -75,6 +75,10 @@ class ExportFileSource:
             for record in records:
                 yield account, record
 
+    def weights(self, accounts: Sequence[SourceAccount]) -> dict[int, int]:
+        """Return 0: a file has one account, and there is nothing to cut."""
+        return {account.key: 0 for account in accounts}
+
     def fingerprints(self, accounts: Sequence[SourceAccount]) -> dict[int, bytes]:
         """Return the digest of the file's content for its account; the file was read once."""
         return {account.key: self._digest() for account in accounts}

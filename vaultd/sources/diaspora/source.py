@@ -25,6 +25,7 @@ from vaultd.sources.diaspora.posts import read_posts
 from vaultd.sources.diaspora.received import LocalKeys, read_received
 from vaultd.sources.diaspora.schema import Schema
 from vaultd.sources.diaspora.values import flag, text
+from vaultd.sources.diaspora.weights import weights
 
 
 class DiasporaSource:
@@ -123,6 +124,11 @@ class DiasporaSource:
             yield from read_conversations(batch)
             read_inbox(batch)
             yield from read_people(batch)
+
+    def weights(self, accounts: Sequence[SourceAccount]) -> dict[int, int]:
+        """Return a rough number of records per account key; raises DatabaseError."""
+        with self._snapshot() as connection:
+            return weights(connection, self._schema_of(connection), accounts)
 
     def fingerprints(self, accounts: Sequence[SourceAccount]) -> dict[int, bytes]:
         """Return 16 bytes per account key; see Source.fingerprints. Raises DatabaseError."""

@@ -11,7 +11,6 @@ from bench import plots
 
 _STAGES: Final = {
     "read": "COPY of the same tables",
-    "check": "",
     "pack": "msgpack.packb",
     "compare": "BLAKE2b of all bytes at once",
     "compress": "zstd -3 of all bytes at once",

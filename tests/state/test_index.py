@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from vaultd.errors import DamageError
 from vaultd.state.digests import Digests
 from vaultd.state.index import AccountIndex, Change
+from vaultd.state.packed_ids import pack_id, pack_ids, unpack_ids
 from vaultd.state.photos import KnownPhoto, PhotoCache
 
 DIGESTS = Digests(b"s" * 32)
@@ -63,6 +64,52 @@ def test_two_runs_tell_exactly_what_is_different(
     for (kind, record_id), (body, passive) in new.items():
         assert again.observe(kind, record_id, body, passive) is Change.SAME
     assert list(again.missing()) == []
+
+
+@given(CONTENT, CONTENT, st.booleans())
+def test_many_at_once_are_seen_as_one_by_one(
+    old: dict[tuple[str, str], tuple[int, bool]],
+    new: dict[tuple[str, str], tuple[int, bool]],
+    twice: bool,
+) -> None:
+    one, many = new_index(), new_index()
+    for step, content in enumerate((old, new), 1):
+        if step == 2:
+            one, many = (AccountIndex.load(DIGESTS, index.dump()) for index in (one, many))
+            for index in (one, many):
+                index.begin(2, {1}, alone=False)
+        for group in {(kind, passive) for (kind, _), (_, passive) in content.items()}:
+            kind, passive = group
+            some = [(i, b) for (k, i), (b, p) in content.items() if (k, p) == group]
+            some += some[:1] * twice
+            changes = [one.observe(kind, i, b, passive) for i, b in some]
+            found = many.observe_all(kind, [i for i, _ in some], [b for _, b in some], passive)
+            told = {
+                Change.ADDED: found.added,
+                Change.CHANGED: found.changed,
+                Change.MOVED: found.moved,
+                Change.REPEATED: found.repeated,
+            }
+            for change, positions in told.items():
+                assert list(positions) == [n for n, c in enumerate(changes) if c is change]
+        assert [*one.missing()] == [*many.missing()]
+        assert one.counts() == many.counts()
+        assert b"".join(one.dump()) == b"".join(many.dump())
+
+
+@given(st.lists(IDS, max_size=40) | st.lists(st.uuids().map(lambda u: u.hex), max_size=40))
+def test_ids_packed_together_are_those_packed_alone(ids: list[str]) -> None:
+    packed = pack_ids(ids)
+    assert bytes(packed) == b"".join(pack_id(each) for each in ids)
+    assert list(unpack_ids(bytearray(packed))) == ids
+
+
+def test_ids_that_are_no_text_are_noticed_before_any_is_noted() -> None:
+    index = new_index()
+    with pytest.raises(UnicodeEncodeError):
+        index.observe_all("post", ["fine", "\ud800"], [1, 2])
+    assert len(index) == 0
+    assert index.observe("post", "fine", 1) is Change.ADDED
 
 
 def test_kept_records_and_kinds_are_not_missing() -> None:

@@ -223,7 +223,7 @@ class AccountRun:
         if max(map(len, wires), default=0) > MAX_RECORD_BYTES:
             self._look_at_each(records)
             return
-        digests = self._bench.state.digests.bodies(wires)
+        digests = self._bench.state.digests.bodies(wires, shared=records.passive)
         finished: dict[int, bytes] = {}
         written = False
         for number, packer in enumerate(self._packers):

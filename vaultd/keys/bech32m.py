@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import xor
 from typing import Final
 
 _CHARSET: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _CONST: Final = 0x2BC830A3
 _MAX_TEXT: Final = 1024
 _GENERATORS: Final = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+# What each value of the five bits shifted out adds: a run reads a recipient per account.
+_FOLDED: Final = tuple(
+    reduce(xor, (g for bit, g in enumerate(_GENERATORS) if top >> bit & 1), 0) for top in range(32)
+)
 
 
 def _polymod(values: list[int]) -> int:
     checksum = 1
     for value in values:
-        top = checksum >> 25
-        checksum = (checksum & 0x1FFFFFF) << 5 ^ value
-        for bit, generator in enumerate(_GENERATORS):
-            if top >> bit & 1:
-                checksum ^= generator
+        checksum = (checksum & 0x1FFFFFF) << 5 ^ value ^ _FOLDED[checksum >> 25]
     return checksum
 
 

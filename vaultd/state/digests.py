@@ -6,16 +6,20 @@ import hashlib
 import sys
 from array import array
 from collections.abc import Sequence
+from typing import Final
+
+_REMEMBERED: Final = 5_000  # records of others, of a kilobyte each
 
 
 class Digests:
     """64-bit keyed digests as integers, under the state's 32-byte secret."""
 
-    __slots__ = ("_body", "_checksum", "_key")
+    __slots__ = ("_body", "_checksum", "_key", "_shared")
 
     def __init__(self, secret: bytes) -> None:
         self._key = hashlib.blake2b(digest_size=8, key=secret, person=b"state-key")
         self._body = hashlib.blake2b(digest_size=8, key=secret, person=b"state-body")
+        self._shared: dict[bytes, int] = {}
         self._checksum = hashlib.blake2b(digest_size=16, key=secret, person=b"state-checksum")
 
     def key(self, kind: str, record_id: str) -> int:
@@ -30,8 +34,10 @@ class Digests:
         digest.update(encoded)
         return int.from_bytes(digest.digest(), "little")
 
-    def bodies(self, encoded: Sequence[bytes]) -> Sequence[int]:
-        """Return the digests of encoded records."""
+    def bodies(self, encoded: Sequence[bytes], *, shared: bool = False) -> Sequence[int]:
+        """Return the digests of encoded records; `shared` ones come again for other accounts."""
+        if shared:
+            return self._remembered(encoded)
         begin, found = self._body.copy, []
         for each in encoded:
             digest = begin()
@@ -41,6 +47,14 @@ class Digests:
         if sys.byteorder == "big":
             numbers.byteswap()
         return numbers
+
+    def _remembered(self, encoded: Sequence[bytes]) -> Sequence[int]:
+        known = self._shared
+        if len(known) > _REMEMBERED:
+            known.clear()
+        new = [each for each in encoded if each not in known]
+        known.update(zip(new, self.bodies(new), strict=True))
+        return [known[each] for each in encoded]
 
     def checksum(self) -> hashlib.blake2b:
         """Return a keyed hash to be updated with what a value of the state packs."""

@@ -24,7 +24,7 @@ def weights(
     people = schema["people"]
     scope = ListScope([account.key for account in accounts], [], dialect)
     owners = select(people.c.id, people.c.owner_id).where(scope.users(people.c.owner_id))
-    user_of = {person: user for person, user in connection.execute(owners)}
+    user_of: dict[int, int] = {row[0]: row[1] for row in connection.execute(owners)}
     found = {account.key: _EVERYBODY for account in accounts}
     mine = ListScope([], list(user_of), dialect)
     for name, brings in _BRINGS:

@@ -60,6 +60,11 @@ class PatientBackend:
     def __repr__(self) -> str:
         return f"PatientBackend({self.name}, {self.inner!r})"
 
+    @property
+    def resting(self) -> bool:
+        """Whether the place stayed away so often that it is left alone for now."""
+        return self._circuit.resting
+
     def create(self, name: str, data: BinaryIO, size: int) -> None:
         """Store a new object; see Backend.create.
 

@@ -252,6 +252,7 @@ def _sftp(order: _Order) -> Backend:
             path=order.url.path.removeprefix("/~/"),
             password=order.secret("password") or None,
             key_file=Path(target.key_file) if target.key_file else None,
+            key_text=order.secret("private_key") or None,
             passphrase=order.secret("passphrase") or None,
             host_key=target.host_key or None,
             known_hosts=Path(target.known_hosts) if target.known_hosts else None,

@@ -1,4 +1,4 @@
-"""Targets of users in a run: opened from their seal, guarded, bounded, each for its account only."""
+"""Targets of users in a run: opened from their seal, guarded, bounded, each for one account."""
 
 from __future__ import annotations
 
@@ -112,9 +112,16 @@ class OwnPlaces:
 
     @contextmanager
     def joined(
-        self, enrollments: Sequence[Enrollment], targets: Mapping[str, Backend]
+        self,
+        enrollments: Sequence[Enrollment],
+        targets: Mapping[str, Backend],
+        *,
+        every: bool = False,
     ) -> Iterator[Mapping[str, Backend]]:
-        """Give the targets of these accounts: the pod's, for one that has its own also that."""
+        """Give the targets to write to for these accounts: the pod's, and one account's own.
+
+        With `every` the pod's are among them also where they are not written to any more.
+        """
         own = [each for each in enrollments if each in self]
         if not own:
             yield targets
@@ -125,7 +132,7 @@ class OwnPlaces:
         place = self._open(self._targets[row.guid])
         try:
             # Last, so that the pod's targets never wait for a user's.
-            yield {OWN: place} if row.only else {**targets, OWN: place}
+            yield {OWN: place} if row.only and not every else {**targets, OWN: place}
         finally:
             self.counters.add(counted(place))
             _close(place)

@@ -81,8 +81,6 @@ def open_place(
     target = target or Target(url)
     where = f"targets.{name}" if name else "the place"
     order = _Order(parts, target, where, create, guard)
-    if parts.scheme == "file":
-        return _file(order)
     patience = Patience(tries=target.tries)
     return PatientBackend(_OPENERS[parts.scheme](order), name or parts.host or "it", patience)
 
@@ -279,6 +277,7 @@ def _quoted(path: str) -> str:
 
 
 _OPENERS: Final[dict[str, Callable[[_Order], Backend]]] = {
+    "file": _file,
     "s3": _s3,
     "webdav": _webdav,
     "webdavs": _webdav,

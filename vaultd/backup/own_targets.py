@@ -13,7 +13,7 @@ from vaultd.backends.base import Backend
 from vaultd.backends.bounded import BoundedBackend
 from vaultd.backends.place import Guard, open_place
 from vaultd.backends.unopened import UnopenedBackend
-from vaultd.backup.report import AccountReport
+from vaultd.backup.report import AccountReport, Status
 from vaultd.backup.tally import counted
 from vaultd.config import OWN, Config, Target, UserTargets
 from vaultd.errors import DamageError, VaultdError
@@ -43,7 +43,9 @@ def unsealed(key: SealingKey, row: SealedTarget) -> Target:
     try:
         return _decoder.decode(plain)
     except (msgspec.DecodeError, ValueError) as error:
-        raise DamageError("It is of another version of vaultd.", hint="Set it again.") from error
+        raise DamageError(
+            "These credentials are not of this version of vaultd.", hint="Set the target again."
+        ) from error
 
 
 def open_own_place(section: UserTargets, target: Target, *, create: bool = False) -> Backend:
@@ -146,11 +148,15 @@ class OwnPlaces:
             return UnopenedBackend(error)
 
     def note(self, enrollment: Enrollment, report: AccountReport) -> None:
-        """Remember how an account's run ended at its own target."""
+        """Remember how an account's run ended at its own target; nothing to do is well, too."""
         if enrollment in self:
-            self._results += [
-                (enrollment.guid, each.reason) for each in report.targets if each.target == OWN
-            ]
+            told = [each.reason for each in report.targets if each.target == OWN]
+            if told or report.status is Status.UNCHANGED:
+                self._results.append((enrollment.guid, " ".join(told)))
+
+    def note_all_well(self) -> None:
+        """Remember that nothing was to be done for anybody."""
+        self._results = [(guid, "") for guid in self._rows]
 
     def save(self) -> None:
         """Write what was remembered."""

@@ -168,6 +168,7 @@ class _Run:
         if usernames is None:
             names = state.usernames()
             state.journal.all_unchanged()
+            self.own.note_all_well()
         else:
             found = state.enrollments(usernames)
             names = [each.username for each in found]

@@ -185,7 +185,7 @@ def _since_last_time(config: Config, name: str, findings: Sequence[Finding]) -> 
     told = [f"{f.what} is {'honoured now' if f.fine else 'no longer honoured'}" for f in changed]
     told += [f"nothing is known of {what} any more" for what in gone]
     if not told:
-        return []
+        return [Check(f"target {name}", True, f"as on {before.at}.")]
     return [Check(f"target {name}", True, f"other than on {before.at}: {'; '.join(told)}.")]
 
 

@@ -20,7 +20,7 @@ _HOW: Final = "`(umask 077; openssl rand -base64 32 > FILE)` makes one."
 def credential_path(name: str, where: str) -> Path:
     """Return the file of a systemd credential; raises ConfigError where there is none."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
-    if not folder or name != Path(name).name or not (Path(folder) / name).exists():
+    if not folder or name != Path(name).name or not (Path(folder) / name).is_file():
         raise ConfigError(
             f"{where}: there is no systemd credential {name[:80]!r} here.",
             hint="Add LoadCredential= to the unit; it is there for the service only.",

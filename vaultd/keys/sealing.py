@@ -33,15 +33,17 @@ class SealingKey:
         """
         if key_id != self.id:
             raise WrongKeyError(
-                f"It was sealed with another key ({key_id[:16]}, and this one is {self.id}).",
-                hint="Put that key back, or bring it to the new one with `vaultd target reseal`.",
+                f"These credentials are sealed with another key ({key_id[:16]}; the one here is "
+                f"{self.id}).",
+                hint="Put that key back, bring them to the new one with `vaultd target reseal`, or "
+                "set the target again.",
             )
         try:
             return bytes(self._box.decrypt(sealed, _bound(belongs)))
         except (CryptoError, ValueError, TypeError) as error:
             raise DamageError(
-                "It is damaged, or was moved here from another account.",
-                hint="It is not used; set the target again.",
+                "These sealed credentials are damaged, or were moved here from another account.",
+                hint="They are not used; set the target again.",
             ) from error
 
 

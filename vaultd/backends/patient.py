@@ -112,6 +112,7 @@ class PatientBackend:
         left = self._patience.tries
         begun = self._clock()
         while True:
+            self._circuit.check()
             try:
                 for item in self._listing(prefix, last):
                     last = item.name
@@ -120,11 +121,11 @@ class PatientBackend:
             except PlaceBusy as error:
                 left -= 1
                 if not left:
+                    self._circuit.failed(error)
                     raise
                 self._pause(error, self._patience.tries - left, begun)
 
     def _listing(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
-        self._circuit.check()
         begun = self._clock()
         try:
             # The listing is not held while its reader works: it may want to read in between.

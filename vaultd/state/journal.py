@@ -13,9 +13,7 @@ from vaultd.state.database import Database, parts
 from vaultd.state.models import AccountResultRow, EnrollmentRow, RunRow
 
 _KEPT_RUNS: Final = 1000
-_ENDED: Final = (
-    select(RunRow).where(RunRow.finished.is_not(None)).order_by(RunRow.finished.desc(), RunRow.id)
-)
+_ENDED: Final = select(RunRow).where(RunRow.finished.is_not(None)).order_by(RunRow.id.desc())
 
 
 @dataclass(frozen=True, slots=True)

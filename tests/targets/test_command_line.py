@@ -314,6 +314,7 @@ def test_workers_open_a_users_target_by_themselves(
             config, state, open_source(config), open_targets(config),
             PodKey.load(pod / "state" / "pod.key"), pool=pool,
         )  # fmt: skip
+        assert pool._all  # they were at work
     assert not report.failed
     for username in ("ada", "ada1"):
         (vault,) = {

@@ -21,7 +21,7 @@ _STATUSES: Final = ("written", "unchanged", "failed", "never")
 
 
 def metrics_text(config: Config, state: State) -> str:
-    """Return all figures as text; raises DamageError or PlaceError for an unusable state."""
+    """Return all figures as text; raises PlaceError for an unusable state."""
     families = _Families()
     families.add("build_info", "gauge", "The version.", [({"version": __version__}, 1)])
     _runs(families, state)

@@ -9,7 +9,6 @@ from typing import Final
 import msgspec
 from sqlalchemy import delete, func, insert, select
 
-from vaultd.errors import DamageError
 from vaultd.state.database import Database
 from vaultd.state.models import TallyRow, VaultRow
 
@@ -69,7 +68,7 @@ class Tallies:
         self._session = database.session
 
     def all(self) -> dict[str, Tally]:
-        """Return the tally of every target that was ever used; raises DamageError."""
+        """Return the tally of every target that was ever used."""
         with self._session() as session:
             return {
                 row.target: Tally(
@@ -118,5 +117,5 @@ class Tallies:
 def _counters(data: bytes) -> Counters:
     try:
         return _decoder.decode(data)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise DamageError("A tally in the state database is damaged.") from error
+    except (msgspec.DecodeError, ValueError):
+        return Counters()  # damaged: counting begins anew, as nothing but metrics hangs on it

@@ -208,3 +208,18 @@ def test_data_of_the_vault_can_be_rewound(tmp_path: Path) -> None:
     assert joined.tell() == 18
     with pytest.raises(OSError, match="start"):
         joined.seek(1)
+
+
+def test_listings_that_fail_open_the_circuit_and_wait_for_nothing_then() -> None:
+    clock = Clock()
+    place = Moody(*[busy() for _ in range(1000)])
+    place.objects = dict.fromkeys("abc", b"x")
+    backend = patient(place, clock)
+    for _ in range(3):
+        with pytest.raises(PlaceBusy, match="is busy"):
+            list(backend.list())
+    assert backend.resting
+    asked, slept = place.calls, len(clock.slept)
+    with pytest.raises(PlaceBusy, match="left alone"):
+        list(backend.list())
+    assert (place.calls, len(clock.slept)) == (asked, slept)

@@ -16,8 +16,9 @@ from vaultd.errors import PlaceError, PlaceRefused, UsageError
 
 def root_of(url: str) -> Path:
     place = open_place(url)
-    assert isinstance(place, FolderBackend)
-    return place.root
+    assert isinstance(place, PatientBackend)
+    assert isinstance(place.inner, FolderBackend)
+    return place.inner.root
 
 
 def test_a_file_url_is_a_folder() -> None:

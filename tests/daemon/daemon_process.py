@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.backup.world import POD_KEY, FakeSource, World
 from vaultd.backends.folder import FolderBackend
-from vaultd.config import Config, Limits, Pod, Schedule, StateSection, Target
+from vaultd.config import Config, Limits, Metrics, Pod, Schedule, StateSection, Target
 from vaultd.daemon.logs import set_up_logging
 from vaultd.daemon.notify import Notifier
 from vaultd.daemon.service import Service, Workshop
@@ -63,6 +63,7 @@ def main(folder: Path) -> int:
             state=StateSection(str(folder / "state")),
             schedule=Schedule(every),
             limits=Limits(1),
+            metrics=Metrics(str(folder / "vaultd.prom")),
         )
         set_up_logging("info", "text")
         return Workshop(config, source(folder), {"main": FolderBackend(folder / "vaults")}, POD_KEY)

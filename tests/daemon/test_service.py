@@ -89,6 +89,8 @@ def test_the_daemon_backs_up_who_is_due_and_stops_cleanly(daemon: Daemon, number
     assert daemon.hear("STOPPING=1")
     assert daemon.done() == sorted(PEOPLE)
     assert "Stopped." in said
+    figures = (daemon.folder / "vaultd.prom").read_text()
+    assert 'vaultd_accounts{status="written"} 4\n' in figures
 
 
 def test_a_second_daemon_and_a_backup_by_hand_are_refused(daemon: Daemon) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
 import msgpack
 import nacl.public
 import pytest
@@ -11,12 +16,18 @@ from hypothesis import strategies as st
 
 from tests.fuzz.mutations import examples, hostile, peak, typed
 from tests.vault.small_vault import Objects
-from vaultd.keys import Secrets
+from vaultd.backup.own_targets import belongs, unsealed
+from vaultd.errors import DamageError
+from vaultd.keys import SealingKey, Secrets
 from vaultd.restore.escrow import secrets_for
+from vaultd.state.database import FILE_NAME
 from vaultd.state.digests import Digests
 from vaultd.state.index import AccountIndex
+from vaultd.state.own_targets import SealedTarget
 from vaultd.state.photos import KnownPhoto, PhotoCache
 from vaultd.state.points import StoredArchive, pack_archives, unpack_archives
+from vaultd.state.store import State
+from vaultd.state.tallies import Counters, Tally
 from vaultd.vault.escrow import escrow_name, open_secret, seal_secret
 
 MIB = 2**20
@@ -144,3 +155,27 @@ def test_any_unpacked_picture_list_is_used_or_refused(plain: bytes) -> None:
 def test_an_index_takes_no_more_memory_than_it_has_bytes(plain: bytes) -> None:
     data = zstandard.ZstdCompressor(level=1).compress(plain)
     assert peak(lambda: _use_index(data)) < 16 * MIB
+
+
+KEY = SealingKey(bytes(range(32)))
+
+
+@given(st.binary(max_size=300))
+@examples(300)
+def test_credentials_that_are_none_open_as_a_typed_error(plain: bytes) -> None:
+    row = SealedTarget("g", "u", False, KEY.seal(plain, belongs("g", "u")), KEY.id, "t")
+    with suppress(DamageError):
+        assert unsealed(KEY, row).url
+    broken = replace(row, sealed=plain)
+    with pytest.raises(DamageError):
+        unsealed(KEY, broken)
+
+
+def test_a_tally_that_is_damaged_counts_anew(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    state.tallies.save({"main": Tally(Counters({"read": 3}), free=5)})
+    with sqlite3.connect(tmp_path / FILE_NAME) as database:
+        database.execute("UPDATE tally SET counters = x'c1'")
+    database.close()
+    found = state.tallies.all()["main"]
+    assert (found.counters, found.free) == (Counters(), 5)

@@ -60,3 +60,9 @@ class Circuit:
         """The target answered, even if with a refusal."""
         with self._lock:
             self._failed = 0
+
+    @property
+    def resting(self) -> bool:
+        """Whether the target is being left alone."""
+        with self._lock:
+            return self._failed >= self._most and self._closed_at > self._clock()

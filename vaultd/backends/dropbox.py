@@ -46,10 +46,15 @@ class DropboxBackend:
         self, settings: DropboxSettings, *, transport: httpx.BaseTransport | None = None
     ) -> None:
         self.settings = settings
-        self._api = DropboxApi(DropboxHttp(settings, transport=transport))
+        self._http = DropboxHttp(settings, transport=transport)
+        self._api = DropboxApi(self._http)
 
     def __repr__(self) -> str:
         return f"DropboxBackend({self.settings.folder or '/'})"
+
+    def close(self) -> None:
+        """Hang up."""
+        self._http.close()
 
     def _path(self, name: str) -> str:
         return f"{self.settings.folder}/{check_name(name)}"

@@ -66,6 +66,13 @@ class DropboxHttp:
                 )
             return self._client
 
+    def close(self) -> None:
+        """Hang up; a later request connects anew, unless a `transport` was given."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
     def post(
         self,
         url: str,

@@ -156,6 +156,13 @@ class HttpConnection:
                 )
             return self._client
 
+    def close(self) -> None:
+        """Hang up; a later request connects anew, unless a `transport` was given."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
     def request(
         self,
         method: str,

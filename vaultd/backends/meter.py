@@ -33,3 +33,18 @@ class Meter:
             self.errors[verb, code] += 1
             if again:
                 self.retries[verb] += 1
+
+    def drain(self) -> Meter:
+        """Return what was counted so far, and begin anew."""
+        with self._lock:
+            taken = Meter(
+                self.calls, self.retries, self.errors, self.seconds, self.bytes_up, self.bytes_down
+            )
+            self.calls, self.retries, self.errors, self.seconds = (
+                Counter(),
+                Counter(),
+                Counter(),
+                {},
+            )
+            self.bytes_up = self.bytes_down = 0
+            return taken

@@ -60,6 +60,11 @@ class PatientBackend:
     def __repr__(self) -> str:
         return f"PatientBackend({self.name}, {self.inner!r})"
 
+    @property
+    def resting(self) -> bool:
+        """Whether the place stayed away so often that it is left alone for now."""
+        return self._circuit.resting
+
     def create(self, name: str, data: BinaryIO, size: int) -> None:
         """Store a new object; see Backend.create.
 
@@ -107,6 +112,7 @@ class PatientBackend:
         left = self._patience.tries
         begun = self._clock()
         while True:
+            self._circuit.check()
             try:
                 for item in self._listing(prefix, last):
                     last = item.name
@@ -115,11 +121,11 @@ class PatientBackend:
             except PlaceBusy as error:
                 left -= 1
                 if not left:
+                    self._circuit.failed(error)
                     raise
                 self._pause(error, self._patience.tries - left, begun)
 
     def _listing(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
-        self._circuit.check()
         begun = self._clock()
         try:
             # The listing is not held while its reader works: it may want to read in between.

@@ -81,8 +81,6 @@ def open_place(
     target = target or Target(url)
     where = f"targets.{name}" if name else "the place"
     order = _Order(parts, target, where, create, guard)
-    if parts.scheme == "file":
-        return _file(order)
     patience = Patience(tries=target.tries)
     return PatientBackend(_OPENERS[parts.scheme](order), name or parts.host or "it", patience)
 
@@ -252,6 +250,7 @@ def _sftp(order: _Order) -> Backend:
             path=order.url.path.removeprefix("/~/"),
             password=order.secret("password") or None,
             key_file=Path(target.key_file) if target.key_file else None,
+            key_text=order.secret("private_key") or None,
             passphrase=order.secret("passphrase") or None,
             host_key=target.host_key or None,
             known_hosts=Path(target.known_hosts) if target.known_hosts else None,
@@ -278,6 +277,7 @@ def _quoted(path: str) -> str:
 
 
 _OPENERS: Final[dict[str, Callable[[_Order], Backend]]] = {
+    "file": _file,
     "s3": _s3,
     "webdav": _webdav,
     "webdavs": _webdav,

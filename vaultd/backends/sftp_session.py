@@ -143,6 +143,7 @@ class SshConnection:
         options.key_types = tuple(pinned.algorithms(options.key_types))
         try:
             transport.start_client(timeout=settings.connect_timeout)
+            shown = transport.get_remote_server_key()  # raises where the time ran out before it
         except paramiko.ssh_exception.IncompatiblePeer as error:
             raise PlaceRefused(
                 f"The SSH server {settings.where} and vaultd have no algorithm in common: {error}.",
@@ -150,7 +151,6 @@ class SshConnection:
             ) from error
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise self._lost(transport, error) from error
-        shown = transport.get_remote_server_key()
         pinned.check(shown.get_name(), shown.asbytes())
 
     def _private_key(self) -> paramiko.PKey | None:

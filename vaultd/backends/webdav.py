@@ -104,6 +104,10 @@ class WebdavBackend:
         """Return the error of an answer where this kind of server has words of its own."""
         return None
 
+    def close(self) -> None:
+        """Hang up."""
+        self.verbs.http.close()
+
     def create(self, name: str, data: BinaryIO, size: int) -> None:
         """Store a new object in PUT, MOVE and HEAD; see Backend.create."""
         check_name(name)

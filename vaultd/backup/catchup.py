@@ -13,6 +13,7 @@ from vaultd.backends.base import Backend, ObjectInfo
 from vaultd.backup.copying import copy_objects
 from vaultd.backup.opening import Standing
 from vaultd.backup.workbench import Workbench
+from vaultd.config import OWN
 from vaultd.errors import PlaceError
 from vaultd.state.points import NOTHING, VaultPoint
 from vaultd.state.store import Enrollment
@@ -50,7 +51,10 @@ def catch_up(
 
 def _gaps(each: Enrollment, targets: Mapping[str, Backend], standing: Standing) -> list[_Gap]:
     points = {name: standing.points.get((each.id, name), NOTHING) for name in targets}
-    whole = {name: p for name, p in points.items() if p.last is not None and not _bad(p)}
+    # What a user's own server holds is not passed on to the pod's targets.
+    whole = {
+        name: p for name, p in points.items() if name != OWN and p.last is not None and not _bad(p)
+    }
     if len(targets) < 2 or not whole:
         return []
     ahead = max(whole, key=lambda name: (whole[name].sequence, name))
@@ -89,6 +93,8 @@ def _close(bench: Workbench, targets: Mapping[str, Backend], gap: _Gap) -> str:
         ]
         if strangers:
             return ""  # another writer's: opening the lane tells
+        if not any(parse_archive_name(name) for name in there):
+            bench.rooms.check_new(gap.behind, target)
         sealed = [
             item for item in source.list(f"{vault}/escrow-") if item.name not in there
         ]  # fmt: skip

@@ -8,16 +8,18 @@ at a later turn. Runs and forgetting hold the same state lock, so they never rac
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from vaultd.backends.base import Backend
 from vaultd.backup.lane import Lane
+from vaultd.backup.own_targets import OwnPlaces
 from vaultd.backup.retention import Plan, plan
 from vaultd.backup.workbench import Workbench
 from vaultd.clock import now
 from vaultd.errors import PlaceError
 from vaultd.state.points import VaultPoint
-from vaultd.state.store import State
+from vaultd.state.store import Enrollment, State
 from vaultd.state.vaults import VaultKey
 from vaultd.vault.layout import vault_of
 
@@ -46,6 +48,7 @@ def forget(
     targets: Mapping[str, Backend],
     usernames: Collection[str] | None = None,
     *,
+    own: OwnPlaces | None = None,
     dry_run: bool = False,
 ) -> ForgetReport:
     """Apply retention to these enrolled accounts (or all); with `dry_run` only say what goes.
@@ -57,32 +60,46 @@ def forget(
     points = bench.state.vaults.points([each.id for each in enrollments])
     waiting = bench.state.doomed.pending([each.id for each in enrollments])
     for each in enrollments:
-        for target, backend in targets.items():
-            key = (each.id, target)
-            point = points.get(key)
-            if point is None or point.last is None:
-                continue
-            found = plan(point, bench.retention, now())
-            names = (*(name for name, _ in found.delete), *waiting.get(key, ()))
-            if names:
-                done = Forgotten(each.username, target, found.gone, names, found.bytes)
-                report.vaults.append(done)
-            if names and not dry_run:
-                try:
-                    there = {item.name for item in backend.list(f"{each.vault_id}/0")}
-                    known = {archive.name for archive in point.archives}
-                    if strangers := there - known - set(waiting.get(key, ())):
-                        report.problems.append(
-                            f"{each.username}, {target}: {min(strangers)} is not of this state "
-                            "(another machine wrote it, or the state is an old one); nothing is "
-                            "deleted. The next `vaultd backup` of the account takes note of it."
-                        )
-                        continue
-                    _carry_out(bench.state, (key, backend), point, found, there)
-                    _bury(bench.state, key, backend)
-                except PlaceError as error:
-                    report.problems.append(f"{each.username}, {target}: {error}")
+        with own.joined([each], targets, every=True) if own else nullcontext(targets) as places:
+            for target, backend in places.items():
+                point = points.get((each.id, target))
+                if point is None or point.last is None:
+                    continue
+                pending = waiting.get((each.id, target), ())
+                _forget(bench, (each, target, backend), (point, pending), report, dry_run=dry_run)
     return report
+
+
+def _forget(
+    bench: Workbench,
+    vault: tuple[Enrollment, str, Backend],
+    known: tuple[VaultPoint, Collection[str]],
+    report: ForgetReport,
+    *,
+    dry_run: bool,
+) -> None:
+    (each, target, backend), (point, pending) = vault, known
+    key = (each.id, target)
+    found = plan(point, bench.retention, now())
+    names = (*(name for name, _ in found.delete), *pending)
+    if not names:
+        return
+    report.vaults.append(Forgotten(each.username, target, found.gone, names, found.bytes))
+    if dry_run:
+        return
+    try:
+        there = {item.name for item in backend.list(f"{each.vault_id}/0")}
+        if strangers := there - {archive.name for archive in point.archives} - set(pending):
+            report.problems.append(
+                f"{each.username}, {target}: {min(strangers)} is not of this state (another "
+                "machine wrote it, or the state is an old one); nothing is deleted. The next "
+                "`vaultd backup` of the account takes note of it."
+            )
+            return
+        _carry_out(bench.state, (key, backend), point, found, there)
+        _bury(bench.state, key, backend)
+    except PlaceError as error:
+        report.problems.append(f"{each.username}, {target}: {error}")
 
 
 def retire(bench: Workbench, targets: Mapping[str, Backend], lanes: Sequence[Lane]) -> None:

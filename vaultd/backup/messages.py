@@ -8,6 +8,7 @@ from typing import IO, Final
 import msgspec
 
 from vaultd.backup.report import AccountReport
+from vaultd.state.tallies import Counters
 
 _LENGTH: Final = struct.Struct("<I")
 
@@ -21,12 +22,14 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What became of a batch; `away` says why the source as a whole could not be read."""
+    """What became of a batch; `away` says why the source as a whole could not be read, `counters`
+    what the targets were asked."""
 
     reports: list[AccountReport]
     marks: dict[int, bytes]
     interrupted: bool = False
     away: str = ""
+    counters: dict[str, Counters] = {}
 
 
 decode_tasks: Final = msgspec.msgpack.Decoder(list[Task]).decode

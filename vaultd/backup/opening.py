@@ -98,9 +98,11 @@ def _open_fresh(
 ) -> Lane:
     """Open a vault whose next archive stands on its own, after all that is there already."""
     target, backend = place
+    listing = open_vault(backend, enrollment.vault_id)
+    if not listing.entries and not point.sequence:
+        bench.rooms.check_new(target, backend)
     if enrollment.escrow is not None:
         store_escrow(backend, enrollment.vault_id, enrollment.escrow)
-    listing = open_vault(backend, enrollment.vault_id)
     sequence = max(point.sequence, listing.last_sequence) + 1
     blobs = {
         bytes.fromhex(name.partition(BLOB)[2]): size

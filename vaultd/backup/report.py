@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from vaultd.backup.room import Room
 from vaultd.errors import AccountError, VaultdError
 
 Changes: TypeAlias = "dict[str, tuple[int, int, int]]"
@@ -69,11 +70,13 @@ class AccountReport:
 
 @dataclass(slots=True)
 class RunReport:
-    """A whole run. `interrupted` means that it was asked to stop before the last account."""
+    """A whole run. `interrupted` means that it was asked to stop before the last account; `rooms`
+    tells what is left on each target, where that is known."""
 
     accounts: list[AccountReport] = field(default_factory=list)
     interrupted: bool = False
     seconds: float = 0.0
+    rooms: list[Room] = field(default_factory=list)
 
     def _with(self, status: Status) -> list[AccountReport]:
         return [account for account in self.accounts if account.status is status]

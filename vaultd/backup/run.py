@@ -16,15 +16,19 @@ from vaultd.backup.account import Pod
 from vaultd.backup.batch import BatchRunner, Job
 from vaultd.backup.looks import Look, looks, refusal
 from vaultd.backup.messages import Answer
+from vaultd.backup.own_targets import OwnPlaces
 from vaultd.backup.pace import wait_for_quiet
 from vaultd.backup.pool import Pool, WorkerDiedError
 from vaultd.backup.report import AccountReport, RunReport, Status
+from vaultd.backup.tally import count_run
 from vaultd.backup.workbench import Workbench, open_workbench
+from vaultd.config import OWN
 from vaultd.errors import VaultdError
 from vaultd.keys import PodKey
 from vaultd.selection import EVERYTHING, Selection
 from vaultd.sources.base import Source
 from vaultd.state.store import Enrollment, State
+from vaultd.state.tallies import Counters
 
 if TYPE_CHECKING:
     from vaultd.config import Config
@@ -64,6 +68,7 @@ def run_backup(
         run = _Run(
             source=source,
             targets=targets,
+            own=OwnPlaces(config, state),
             bench=bench,
             config=config,
             on_progress=on_progress,
@@ -80,6 +85,7 @@ def run_backup(
 class _Run:
     source: Source
     targets: Mapping[str, Backend]
+    own: OwnPlaces
     bench: Workbench
     config: Config
     on_progress: Callable[[AccountReport], None] | None
@@ -88,6 +94,8 @@ class _Run:
     pool: Pool | None
     report: RunReport = field(default_factory=RunReport)
     results: list[tuple[int, str, str]] = field(default_factory=list)
+    own_jobs: list[Job] = field(default_factory=list)
+    counters: dict[str, Counters] = field(default_factory=dict)
 
     def run(self, usernames: Collection[str] | None) -> RunReport:
         started = time.monotonic()
@@ -102,6 +110,7 @@ class _Run:
             raise
         finally:
             self._note_results()
+            self._count()
             self.report.seconds = time.monotonic() - started
             state.journal.finish_run(
                 run_id,
@@ -116,7 +125,8 @@ class _Run:
     def _run(self, usernames: Collection[str] | None) -> None:
         state, kind = self.bench.state, self._kind()
         moment = None if self.selection.part else self.source.moment()
-        watermark = None if moment is None else hashlib.blake2b(moment + kind).digest()
+        kinds = self.own.all_kinds(kind)
+        watermark = None if moment is None else hashlib.blake2b(moment + kinds).digest()
         if watermark is not None and state.marks.watermark() == watermark:
             self._nothing_was_written(usernames)
             return
@@ -125,9 +135,19 @@ class _Run:
             self._page(look, kind)
             if self.report.interrupted:
                 return
+        # Accounts with a target of their own come last, one by one: no other waits for it.
+        self._work([[job] for job in self.own_jobs])
         failed = self.report.failed or any(a.notes for a in self.report.accounts)
         if usernames is None and watermark is not None and not failed:
             state.marks.set_watermark(watermark)
+
+    def _count(self) -> None:
+        if len(self.own):
+            self.counters.setdefault(OWN, Counters()).add(self.own.counters)
+        # Where nothing was written no target is asked, and a run stays as cheap as it can be.
+        ask = bool(self.report.changed or self.report.failed)
+        state = self.bench.state
+        self.report.rooms = count_run(self.config, state, self.targets, self.counters, ask=ask)
 
     def _kind(self) -> bytes:
         """Return 8 bytes that differ when the same account would be stored otherwise."""
@@ -148,6 +168,7 @@ class _Run:
         if usernames is None:
             names = state.usernames()
             state.journal.all_unchanged()
+            self.own.note_all_well()
         else:
             found = state.enrollments(usernames)
             names = [each.username for each in found]
@@ -181,16 +202,21 @@ class _Run:
         marks = state.marks.of([each.id for each, _ in pairs])
         jobs: list[Job] = []
         for each, account in pairs:
-            mark = look.fingerprints[account.key] + kind
+            own_kind = self.own.kind(each, kind)
+            mark = look.fingerprints[account.key] + own_kind
             old = marks.get(each.id, b"")
             if old == mark and not self.selection.part:
                 self._done(each, AccountReport(each.username, Status.UNCHANGED))
             else:
                 # Another place, or a first look: is what the state says really there?
-                elsewhere = bool(old) and old[_FINGERPRINT:] != kind
-                jobs.append(Job(each, account, mark, elsewhere))
+                elsewhere = bool(old) and old[_FINGERPRINT:] != own_kind
+                job = Job(each, account, mark, elsewhere)
+                (self.own_jobs if each in self.own else jobs).append(job)
         self._note_results()
-        counts = self._records(jobs)
+        batches = _cut(jobs, self.config.limits.batch_accounts, self._records(jobs))
+        self._work(list(batches))
+
+    def _work(self, batches: Sequence[list[Job]]) -> None:
         runner = BatchRunner(
             source=self.source,
             targets=self.targets,
@@ -200,9 +226,9 @@ class _Run:
             should_stop=self.should_stop,
             selection=self.selection,
         )
-        batches = _cut(jobs, self.config.limits.batch_accounts, counts)
-        if self.pool is not None and len(jobs) >= _WORTH_A_POOL and not self.selection.part:
-            self._in_workers(self.pool, runner, batches)
+        many = sum(map(len, batches)) >= _WORTH_A_POOL
+        if self.pool is not None and many and not self.selection.part:
+            self._in_workers(self.pool, runner, iter(batches))
         else:
             for batch in batches:
                 if not self._go_on() or not self._in_process(runner, batch):
@@ -215,7 +241,9 @@ class _Run:
         return not self.report.interrupted
 
     def _in_process(self, runner: BatchRunner, batch: Sequence[Job]) -> bool:
-        runner.run(batch)
+        accounts = [job.enrollment for job in batch]
+        with self.own.joined(accounts, self.targets) as runner.targets:
+            runner.run(batch)
         self.bench.state.marks.save(runner.marks)
         runner.marks.clear()
         self._note_results()
@@ -247,6 +275,8 @@ class _Run:
         enrollments = {job.enrollment.username: job.enrollment for job in batch}
         for report in answer.reports:
             self._done(enrollments.get(report.username), report)
+        for name, counters in answer.counters.items():
+            self.counters.setdefault(name, Counters()).add(counters)
         self.bench.state.marks.save(answer.marks)
         self._note_results()
         self.report.interrupted |= answer.interrupted
@@ -262,6 +292,7 @@ class _Run:
         if enrollment is not None:
             reason = report.reason or " ".join(report.notes)
             self.results.append((enrollment.id, report.status.value, reason))
+            self.own.note(enrollment, report)
         self._report(report)
 
     def _report(self, report: AccountReport) -> None:
@@ -273,6 +304,7 @@ class _Run:
         results, self.results = self.results, []
         if results:
             self.bench.state.journal.record_results(results)
+        self.own.save()
 
 
 def _url(config: Config, name: str) -> str:

@@ -13,7 +13,9 @@ from typing import BinaryIO, cast
 from vaultd.backends.base import Backend
 from vaultd.backup.copying import RemoteObject
 from vaultd.backup.lane import replace_bad
+from vaultd.backup.own_targets import OwnPlaces
 from vaultd.clock import now, rfc3339
+from vaultd.config import OWN
 from vaultd.errors import DamageError, ObjectExists, ObjectMissing, PlaceError, VaultdError
 from vaultd.state.points import StoredArchive, StoredBlob, VaultPoint
 from vaultd.state.store import Enrollment, State
@@ -56,15 +58,18 @@ def scrub(
     targets: Mapping[str, Backend],
     share: float,
     usernames: Collection[str] | None = None,
+    *,
+    own: OwnPlaces | None = None,
 ) -> ScrubReport:
     """Read this share (0 to 1, by bytes) of each target again; at least one vault of each.
 
-    The caller holds the state lock. One vault's trouble stops no other.
+    The targets of users (`own`) are one together. The caller holds the state lock. One vault's
+    trouble stops no other.
     """
     report = ScrubReport()
     enrollments = {each.id: each for each in state.enrollments(usernames)}
     points = state.vaults.points(enrollments)
-    for target in targets:
+    for target in (*targets, *([OWN] if own else [])):
         due = [(key, p) for key, p in points.items() if key[1] == target and p.last is not None]
         due.sort(key=lambda item: (item[1].scrubbed_at or "", item[0]))
         left = share * sum(_size(point) for _, point in due)
@@ -72,9 +77,18 @@ def scrub(
             if number and left <= 0:
                 break
             left -= _size(point)
+            each = enrollments[key[0]]
             try:
-                _Vault(state, targets, enrollments[key[0]], key, point, points, report).scrub()
+                if target == OWN and own:
+                    with own.joined([each], targets, every=True) as places:
+                        if OWN in places:
+                            _Vault(state, places, each, key, point, points, report).scrub()
+                else:
+                    _Vault(state, targets, each, key, point, points, report).scrub()
             except PlaceError as error:
+                if target == OWN:
+                    report.problems.append(f"{each.username}, {target}: {error}")
+                    continue
                 report.problems.append(f"{target}: {error}")
                 break
     return report

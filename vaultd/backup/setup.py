@@ -11,8 +11,10 @@ from pathlib import Path
 from vaultd.backends.base import Backend, Finding
 from vaultd.backends.place import open_place
 from vaultd.backup.enroll import RECOVERY_FILE, load_recovery
+from vaultd.backup.own_setting import open_own_target
+from vaultd.backup.room import Room
 from vaultd.clock import now, rfc3339
-from vaultd.config import Config, duration, redact_url
+from vaultd.config import OWN, Config, Target, duration, redact_url
 from vaultd.errors import PlaceError, UsageError, VaultdError
 from vaultd.keys import PodKey
 from vaultd.sources.diaspora import DiasporaSource
@@ -48,8 +50,11 @@ def open_source(config: Config) -> DiasporaSource:
 def check_all(config: Config, only: str | None = None) -> list[Check]:
     """Check database, pictures, state, keys and every target, or `only` one target.
 
-    Never raises for what it checks; UsageError when there is no such target.
+    `only` may also be `USER@own`, the target that a user gave. Never raises for what it checks;
+    UsageError when there is no such target.
     """
+    if only is not None and only.endswith(f"@{OWN}"):
+        return _guarded(f"target {only}", partial(_own_target, config, only))
     if only is not None and only not in config.targets:
         raise UsageError(
             f"There is no target {only[:40]!r}.",
@@ -126,13 +131,35 @@ def _state(config: Config) -> list[Check]:
 
 
 def _target(config: Config, name: str) -> list[Check]:
-    what, url = f"target {name}", redact_url(config.targets[name].url)
-    backend = open_targets(config)[name]
+    target = config.targets[name]
+    place = open_place(target.url, target, name=name)
+    return _probed(config, name, (redact_url(target.url), place), target)
+
+
+def _own_target(config: Config, name: str) -> list[Check]:
+    if not (Path(config.state.path) / FILE_NAME).exists():
+        raise UsageError(f"{config.state.path} has no state yet.", hint="`vaultd enroll` makes it.")
+    state = State(Path(config.state.path))
+    try:
+        place = open_own_target(config, state, name.removesuffix(f"@{OWN}"))
+    finally:
+        state.close()
+    return _probed(config, name, place, None)
+
+
+def _probed(
+    config: Config, name: str, place: tuple[str, Backend], section: Target | None
+) -> list[Check]:
+    """Probe a place; the pod's own targets have a `section`, and with it a reserve."""
+    what, (url, backend) = f"target {name}", place
     findings = backend.probe()
     space = backend.space()
-    free = "" if space.free is None else f", {space.free // 2**20:,} MiB free"
-    checks = [Check(what, True, f"{url} can be reached{free}")]
+    checks = [Check(what, True, f"{url} can be reached")]
     checks += [Check(what, f.fine or not f.grave, f.sentence, _exit_code(f)) for f in findings]
+    if space.free is not None:
+        reserve = 0 if section is None else section.reserve_bytes(space.total)
+        room = Room(name, space, reserve)
+        checks.append(Check(what, not room.tight, room.sentence, PlaceError.exit_code))
     return [*checks, *_since_last_time(config, name, findings)]
 
 
@@ -158,7 +185,7 @@ def _since_last_time(config: Config, name: str, findings: Sequence[Finding]) -> 
     told = [f"{f.what} is {'honoured now' if f.fine else 'no longer honoured'}" for f in changed]
     told += [f"nothing is known of {what} any more" for what in gone]
     if not told:
-        return []
+        return [Check(f"target {name}", True, f"as on {before.at}.")]
     return [Check(f"target {name}", True, f"other than on {before.at}: {'; '.join(told)}.")]
 
 

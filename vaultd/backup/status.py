@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from vaultd.backup.tally import rooms
 from vaultd.clock import now, parse_rfc3339
+from vaultd.config import OWN, Config
 from vaultd.state.store import State
 
 
@@ -41,9 +43,15 @@ def _age(at: str | None) -> int | None:
 
 
 def account_statuses(state: State, targets: Sequence[str]) -> list[AccountStatus]:
-    """Return every enrolled account's status, by name."""
+    """Return every enrolled account's status, by name.
+
+    An account with a target of its own has that among its targets, or alone.
+    """
+    own = {row.guid: row.only for row in state.own_targets.all()}
     found = {
-        e.username: AccountStatus(e.username, e.handle, e.vault_id, dict.fromkeys(targets))
+        e.username: AccountStatus(
+            e.username, e.handle, e.vault_id, dict.fromkeys(_targets(targets, own.get(e.guid)))
+        )
         for e in state.enrollments()
     }
     for vault in state.vaults.summaries():
@@ -55,3 +63,25 @@ def account_statuses(state: State, targets: Sequence[str]) -> list[AccountStatus
         if result.username in found and result.status == "failed":
             found[result.username].reason = result.reason
     return list(found.values())
+
+
+def _targets(pods: Sequence[str], only: bool | None) -> Sequence[str]:
+    if only is None:
+        return pods
+    return (OWN,) if only else (*pods, OWN)
+
+
+def target_statuses(config: Config, state: State) -> list[dict[str, object]]:
+    """Return what is known of each target's room, as `vaultd status --json` prints it."""
+    return [
+        {
+            "target": room.target,
+            "free": room.space.free,
+            "total": room.space.total,
+            "asked_at": room.asked_at,
+            "low": room.low,
+            "new_vaults": not room.tight,
+            "sentence": room.sentence,
+        }
+        for room in rooms(config, state.tallies.all())
+    ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, TypeVar, cast
 
 from vaultd.backup.pace import Pace
+from vaultd.backup.room import Rooms
 from vaultd.config import Backup, Config, Retention
 from vaultd.errors import ConfigError, PlaceFull
 from vaultd.keys import PodKey
@@ -33,6 +34,7 @@ class Workbench:
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     pace: Pace = field(default_factory=lambda: Pace(0))
     doomed: dict[VaultKey, list[str]] = field(default_factory=dict)
+    rooms: Rooms = field(default_factory=lambda: Rooms({}))
 
     def temporary(self) -> BinaryIO:
         """Return a nameless file, in the spool folder once it is large; raises PlaceFull."""
@@ -68,6 +70,7 @@ def open_workbench(config: Config, state: State, pod_key: PodKey) -> Workbench:
         pace=Pace(config.limits.bytes_per_second),
         pool=ThreadPoolExecutor(config.limits.uploads, thread_name_prefix="upload"),
         doomed=state.doomed.pending(),
+        rooms=Rooms(config.targets),
     )
 
 

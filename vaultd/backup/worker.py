@@ -18,14 +18,17 @@ import vaultd
 from vaultd.backup.account import Pod
 from vaultd.backup.batch import BatchRunner, Job
 from vaultd.backup.messages import Answer, decode_tasks, read_message, write_message
+from vaultd.backup.own_targets import OwnPlaces
 from vaultd.backup.report import AccountReport
 from vaultd.backup.setup import open_source, open_targets
+from vaultd.backup.tally import counted
 from vaultd.backup.workbench import open_workbench
-from vaultd.config import Config
+from vaultd.config import OWN, Config
 from vaultd.errors import DatabaseError, VaultdError
 from vaultd.keys import PodKey
 from vaultd.state.lock import worker_lock
 from vaultd.state.store import Enrollment, State
+from vaultd.state.tallies import Counters
 
 _GARBAGE: Final = 100_000
 
@@ -46,6 +49,7 @@ def work(given: IO[bytes], answers: IO[bytes]) -> None:
         source, targets = open_source(config), open_targets(config)
         # Records are no cycles: looking for some after every 700 objects takes a tenth of a run.
         gc.set_threshold(_GARBAGE)
+        own = OwnPlaces(config, state)
         while (message := read_message(given)) is not None:
             reports: list[AccountReport] = []
 
@@ -69,10 +73,15 @@ def work(given: IO[bytes], answers: IO[bytes]) -> None:
                     for each in state.enrollments(list(tasks))
                     if (task := tasks[each.username]) and each.username in accounts
                 ]
-                runner.run(jobs)
+                with own.joined([job.enrollment for job in jobs], targets) as runner.targets:
+                    runner.run(jobs)
             except DatabaseError as error:
                 away = str(error)
-            write_message(answers, Answer(reports, runner.marks, runner.interrupted, away))
+            counters = {name: counted(place) for name, place in targets.items()}
+            counters[OWN], own.counters = own.counters, Counters()
+            write_message(
+                answers, Answer(reports, runner.marks, runner.interrupted, away, counters)
+            )
 
 
 def main() -> None:

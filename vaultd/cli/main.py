@@ -14,6 +14,7 @@ from vaultd.cli import (
     restore_commands,
     setup_commands,
     story_command,
+    target_commands,
     upkeep_commands,
 )
 from vaultd.errors import VaultdError
@@ -36,6 +37,7 @@ for module in (
     upkeep_commands,
     restore_commands,
     place_commands,
+    target_commands,
     story_command,
 ):
     for command in module.COMMANDS:

@@ -11,6 +11,10 @@ from collections.abc import Mapping
 
 import click
 
+from vaultd.config import shown_bytes as size
+
+__all__ = ["emit_json", "line", "plural", "remark", "size"]
+
 
 def emit_json(document: Mapping[str, object]) -> None:
     """Print one JSON document."""
@@ -25,16 +29,6 @@ def line(mark: str, text: str, *, ok: bool = True) -> None:
 def remark(text: str) -> None:
     """Print a remark on standard error."""
     click.echo(f"vaultd: {text}", err=True)
-
-
-def size(count: int) -> str:
-    """Return a byte count for people: `3.4 MiB`."""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024 or unit == "GiB":
-            return f"{int(value)} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} GiB"
 
 
 def plural(count: int, noun: str) -> str:

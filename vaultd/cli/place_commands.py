@@ -26,7 +26,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON documen
 def copy_command(place_url: str, target_url: str, config_path: Path | None, as_json: bool) -> int:
     """Copy all vaults of a place to another, without any key; what is there is left alone."""
     source = place_of(place_url, config_path)
-    target = place_of(target_url, config_path, create=True)
+    target = place_of(target_url, config_path, create=True, role="TO")
     shown = sys.stderr.isatty() and not as_json
 
     def progress(report: CopyReport) -> None:

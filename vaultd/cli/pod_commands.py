@@ -8,19 +8,20 @@ import click
 
 from vaultd.backup.enroll import enroll as enroll_one
 from vaultd.backup.enroll import enroll_all, load_recovery
+from vaultd.backup.metrics import metrics_text, write_metrics
 from vaultd.backup.pace import PAUSED
 from vaultd.backup.pool import open_pool
 from vaultd.backup.report import AccountReport, RunReport, Status
 from vaultd.backup.run import run_backup
 from vaultd.backup.setup import open_source, open_targets
-from vaultd.backup.status import account_statuses
+from vaultd.backup.status import account_statuses, target_statuses
 from vaultd.cli.output import emit_json, line, plural, remark, size
 from vaultd.cli.progress import WAYS, Progress
 from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
 from vaultd.cli.workplace import CONFIG, load_config
 from vaultd.clock import now, parse_rfc3339
 from vaultd.daemon.service import serve
-from vaultd.errors import AccountsFailed, UsageError
+from vaultd.errors import AccountsFailed, PlaceError, UsageError
 from vaultd.keys import PodKey, Recipient
 from vaultd.selection import select
 from vaultd.state.lock import StateLock
@@ -132,6 +133,10 @@ def backup(
                 selection=selection,
                 pool=pool,
             )
+        try:
+            write_metrics(config, state)
+        except PlaceError as error:
+            remark(str(error))  # the backup itself is done
     if as_json:
         emit_json(run_document(report))
     else:
@@ -150,6 +155,10 @@ def run_document(report: RunReport) -> dict[str, object]:
         "bytes": report.bytes,
         "seconds": round(report.seconds, 3),
         "interrupted": report.interrupted,
+        "rooms": [
+            {"target": r.target, "free": r.space.free, "total": r.space.total, "low": r.low}
+            for r in report.rooms
+        ],
         "accounts": [_account(account) for account in report.accounts],
     }
 
@@ -183,6 +192,8 @@ def _show(report: RunReport) -> None:
             remark(f"{account.username}: {note}")
         if account.status is Status.FAILED:
             line("✗", f"{account.username}: {account.reason}", ok=False)
+    for room in report.rooms:
+        line("✗" if room.low else "●", room.sentence, ok=not room.low)
     line(
         "✓" if not report.failed else "✗",
         f"{plural(report.looked_at, 'account')} looked at, {len(report.changed)} changed, "
@@ -193,14 +204,22 @@ def _show(report: RunReport) -> None:
 
 
 @click.command()
+@click.option("--metrics", is_flag=True, help="Figures in Prometheus' text format instead.")
 @CONFIG
 @AS_JSON
-def status(config_path: Path | None, as_json: bool) -> int:
+def status(metrics: bool, config_path: Path | None, as_json: bool) -> int:
     """Say what a podmin wants to know first: who is safe, since when, and what went wrong."""
     config = load_config(config_path)
-    statuses = account_statuses(State(Path(config.state.path)), list(config.targets))
+    state = State(Path(config.state.path))
+    if metrics:
+        click.echo(metrics_text(config, state), nl=False)
+        return 0
+    statuses, targets = (
+        account_statuses(state, list(config.targets)),
+        target_statuses(config, state),
+    )
     if as_json:
-        emit_json({"accounts": [s.document() for s in statuses]})
+        emit_json({"accounts": [s.document() for s in statuses], "targets": targets})
         return 0
     safe = sum(1 for s in statuses if not s.reason and all(s.newest.values()))
     line(
@@ -212,9 +231,11 @@ def status(config_path: Path | None, as_json: bool) -> int:
         newest = ", ".join(f"{target} {_since(at)}" for target, at in found.newest.items())
         line(
             "✗" if found.reason else "●",
-            f"{found.username}: {newest} {found.reason}",
+            f"{found.username}: {newest} {found.reason}".rstrip(),
             ok=not found.reason,
         )
+    for each in targets:
+        line("✗" if each["low"] else "●", f"{each['sentence']}", ok=not each["low"])
     return 0
 
 

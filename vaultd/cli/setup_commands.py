@@ -80,7 +80,11 @@ def init(config_path: Path | None) -> None:
 
 
 @click.command()
-@click.option("--target", metavar="NAME", help="Only this target, and what changed about it.")
+@click.option(
+    "--target",
+    metavar="NAME",
+    help="Only this target, and what changed about it; USER@own is a user's.",
+)
 @CONFIG
 @AS_JSON
 def check(target: str | None, config_path: Path | None, as_json: bool) -> int:

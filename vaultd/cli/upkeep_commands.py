@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from vaultd.backup.forget import ForgetReport, forget
+from vaultd.backup.own_targets import OwnPlaces
 from vaultd.backup.run import run_backup
 from vaultd.backup.scrub import ScrubReport, scrub
 from vaultd.backup.setup import open_source, open_targets
@@ -35,8 +36,10 @@ def forget_command(
     state_path = Path(config.state.path)
     with StateLock(state_path):
         pod_key = PodKey.load(state_path / "pod.key")
-        bench = open_workbench(config, State(state_path), pod_key)
-        report = forget(bench, open_targets(config), users or None, dry_run=dry_run)
+        state = State(state_path)
+        bench = open_workbench(config, state, pod_key)
+        own = OwnPlaces(config, state)
+        report = forget(bench, open_targets(config), users or None, own=own, dry_run=dry_run)
     if as_json:
         emit_json(_forget_document(report, dry_run))
     else:
@@ -95,7 +98,7 @@ def scrub_command(
     state_path = Path(config.state.path)
     with StateLock(state_path):
         state, targets = State(state_path), open_targets(config)
-        report = scrub(state, targets, part, users or None)
+        report = scrub(state, targets, part, users or None, own=OwnPlaces(config, state))
         again = report.to_write_again
         if again:
             run_backup(

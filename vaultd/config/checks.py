@@ -12,6 +12,9 @@ from vaultd.config.targets import check_target
 from vaultd.config.values import duration
 from vaultd.errors import ConfigError
 
+OWN: Final = "own"
+"""How the target that a user gave is called, in every account's vaults."""
+
 _DATABASES: Final = ("postgresql", "postgres", "mysql", "mariadb", "sqlite")
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9]{0,20})(\+[a-z0-9_]+)?://")
 
@@ -36,6 +39,11 @@ def check_values(config: Config) -> None:
     if not config.targets:
         raise ConfigError("targets: there is none.", hint="Add a section [targets.main].")
     for name in config.targets:
+        if name == OWN:
+            raise ConfigError(
+                f"targets.{name}: this name is for the targets that users bring.",
+                hint="Give it another name.",
+            )
         if not re.fullmatch(r"[a-z0-9_-]{1,40}", name):
             raise ConfigError(f"targets.{name}: a target's name has only a-z, 0-9, _ and -.")
         check_target(name, config.targets[name])
@@ -65,6 +73,14 @@ def _check_amounts(config: Config) -> None:
         raise ConfigError("limits.uploads: this must be from 1 to 64.")
     if config.scrub.period < timedelta(minutes=1):
         raise ConfigError("scrub.every: this must be at least 1m.")
-    _ = config.retention.age, config.scrub.part
+    _ = config.retention.age, config.scrub.part, config.user_targets.networks
+    if not 1 <= config.user_targets.seconds <= 86400:
+        raise ConfigError("user_targets.time: this must be from 1s to 24h.")
+    textfile = config.metrics.textfile
+    if textfile and not (textfile.startswith("/") and textfile.endswith(".prom")):
+        raise ConfigError(
+            "metrics.textfile: this must be an absolute path that ends with .prom.",
+            hint="Other names are not read by Prometheus' node_exporter.",
+        )
     for name in ("statement_timeout", "lock_timeout"):
         duration(getattr(config.limits, name), f"limits.{name}")

@@ -26,6 +26,9 @@ path = "/var/lib/vaultd"
 # { file = "/etc/vaultd/secret" } or { credential = "name" } (systemd's LoadCredential=).
 [targets.main]
 url = "file:///srv/vaults"
+# With less free than this (10GiB, or 5%) no new vault is begun there; what is there goes on.
+# Unset, it is 5% and at most 1GiB.
+# reserve = "5%"
 
 [schedule]
 # Each account is backed up once in this time; accounts are spread over it (s, m, h, d).
@@ -54,6 +57,21 @@ account_bytes = 0
 # The daemon reads this share of every target again, oldest check first, and heals what is bad.
 every = "7d"
 share = "5%"
+
+[user_targets]
+# Whether an account may have a target of its own (`vaultd target set`), sealed with this key:
+# { file = "/etc/vaultd/targets.key" } (0600) or { credential = "targets-key" }.
+enabled = false
+# key = { file = "/etc/vaultd/targets.key" }
+# Such a target may lie at public addresses only, and in these networks, as ["10.0.0.0/8"].
+permit = []
+# What one account's own target may cost a run (s, m, h).
+time = "15m"
+
+[metrics]
+# Figures for Prometheus' node_exporter, written after each run, such as
+# "/var/lib/node_exporter/textfile/vaultd.prom".
+# textfile = ""
 
 [limits]
 # Accounts read together in one read-only transaction.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -17,11 +17,13 @@ from vaultd.config.sections import (
     Config,
     Limits,
     Log,
+    Metrics,
     Pod,
     Retention,
     Schedule,
     Scrub,
     StateSection,
+    UserTargets,
 )
 from vaultd.config.targets import Target, check_target
 from vaultd.errors import ConfigError
@@ -38,6 +40,8 @@ _SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "retention": Retention,
     "backup": Backup,
     "scrub": Scrub,
+    "user_targets": UserTargets,
+    "metrics": Metrics,
     "limits": Limits,
     "log": Log,
 }
@@ -101,6 +105,8 @@ def build(tree: dict[str, object], environment: Mapping[str, str]) -> Config:
         retention=_convert("retention", sections["retention"], Retention),
         backup=_convert("backup", sections["backup"], Backup),
         scrub=_convert("scrub", sections["scrub"], Scrub),
+        user_targets=_convert("user_targets", sections["user_targets"], UserTargets),
+        metrics=_convert("metrics", sections["metrics"], Metrics),
         limits=_convert("limits", sections["limits"], Limits),
         log=_convert("log", sections["log"], Log),
         targets={n: _convert(f"targets.{n}", keys, Target) for n, keys in targets.items()},
@@ -147,7 +153,8 @@ def _settings(environment: Mapping[str, str]) -> list[tuple[str, str, str]]:
     found = []
     for name in environment:
         prefix, _, rest = name.lower().partition("_")
-        section, _, key = rest.partition("_")
+        section = next((s for s in _SECTIONS if rest.startswith(f"{s}_")), rest.partition("_")[0])
+        key = rest[len(section) + 1 :]
         if prefix != "vaultd" or not key:
             continue
         if section in _SECTIONS:
@@ -182,22 +189,34 @@ def _overlay(
         keys[key] = _typed(value, known[key].type)
 
 
-def target_from_variables(url: str, environment: Mapping[str, str]) -> Target:
+def target_from_variables(
+    url: str, environment: Mapping[str, str], prefixes: Sequence[str] = ("PLACE",)
+) -> Target:
     """Return a target that no config names: its keys from VAULTD_PLACE_… variables.
 
-    Raises ConfigError for an unknown or misfit key.
+    Of several prefixes the later one wins. Raises ConfigError for an unknown or misfit key.
     """
+    known = [field.name for field in msgspec.structs.fields(Target)]
+    texts: dict[str, str] = {}
+    for prefix in prefixes:
+        for name in environment:
+            key = name.lower().removeprefix(f"vaultd_{prefix.lower()}_")
+            if key == name.lower():
+                continue
+            if key not in known or key == "url":
+                raise _unknown(f"place.{key} (from {name})", key, known)
+            texts[key] = environment[name]
+    return target_from_texts(url, texts, "place")
+
+
+def target_from_texts(url: str, texts: Mapping[str, str], where: str) -> Target:
+    """Return a target of this URL and these keys; raises ConfigError, naming `where`."""
     known = {field.name: field for field in msgspec.structs.fields(Target)}
     keys: dict[str, object] = {"url": url}
-    for name in environment:
-        key = name.lower().removeprefix("vaultd_place_")
-        if key == name.lower():
-            continue
-        if key not in known or key == "url":
-            raise _unknown(f"place.{key} (from {name})", key, list(known))
-        keys[key] = _typed(environment[name], known[key].type)
-    target = _convert("place", keys, Target)
-    check_target("place", target)
+    for key, text in texts.items():
+        keys[key] = _typed(text, known[key].type) if key in known else text
+    target = _convert(where, keys, Target)
+    check_target(where, target)
     return target
 
 
@@ -207,6 +226,8 @@ def _typed(value: str, wanted: object) -> object:
         return int(value)
     if wanted is float and _DECIMAL.fullmatch(value):
         return float(value)
+    if wanted == tuple[str, ...]:
+        return value.split()
     if (wanted is bool or wanted == bool | None) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     return value

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 import msgspec
 
+from vaultd.config.key_file import read_key
 from vaultd.config.targets import Target
 from vaultd.config.values import duration, percentage, redact_url
+from vaultd.errors import ConfigError
 
 
 class Pod(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,6 +88,52 @@ class Scrub(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return percentage(self.share, "scrub.share")
 
 
+class UserTargets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether users may give a target of their own, and what seals its credentials.
+
+    `key` is `{ file = … }` or `{ credential = … }`; `permit` are networks that such a target may
+    lie in although they are not public; `time` is what one account's target may cost a run.
+    """
+
+    enabled: bool = False
+    key: dict[str, str] | None = None
+    permit: tuple[str, ...] = ()
+    time: str = "15m"
+
+    @property
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The permitted networks; raises ConfigError."""
+        found = []
+        for text in self.permit:
+            try:
+                found.append(ip_network(text))
+            except ValueError as error:
+                raise ConfigError(
+                    f"user_targets.permit: {text[:60]!r} is not a network like 10.0.0.0/8."
+                ) from error
+        return tuple(found)
+
+    @property
+    def seconds(self) -> float:
+        """`time` in seconds; raises ConfigError."""
+        return duration(self.time, "user_targets.time").total_seconds()
+
+    def sealing_key(self) -> bytes:
+        """Return the 32 bytes of the key; raises ConfigError when there is none."""
+        if not self.key:
+            raise ConfigError(
+                "user_targets.key: this is missing, and credentials of users cannot be sealed.",
+                hint='Set it to { file = "/etc/vaultd/targets.key" } or { credential = "NAME" }.',
+            )
+        return read_key(self.key, "user_targets.key")
+
+
+class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where figures in Prometheus' text format go after each run; empty is nowhere."""
+
+    textfile: str = ""
+
+
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the pod and its network may feel; 0 is no limit, for `workers` one a core."""
 
@@ -115,5 +164,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     retention: Retention = Retention()
     backup: Backup = Backup()
     scrub: Scrub = Scrub()
+    user_targets: UserTargets = UserTargets()
+    metrics: Metrics = Metrics()
     limits: Limits = Limits()
     log: Log = Log()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from vaultd.config.values import duration, redact_url
+from vaultd.config.key_file import credential_path
+from vaultd.config.values import byte_count, duration, percentage, redact_url
 from vaultd.errors import ConfigError
 
 _MAX_SECRET: Final = 64 * 1024
@@ -38,6 +40,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "lock": ("s3",),
     "lock_period": ("s3",),
     "key_file": ("sftp",),
+    "private_key": ("sftp",),
     "passphrase": ("sftp",),
     "host_key": ("sftp",),
     "known_hosts": ("sftp",),
@@ -47,13 +50,21 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
 
 
 GivenSecret: TypeAlias = str | dict[str, str]
-SECRETS: Final = ("password", "token", "secret_key", "session_token", "passphrase", "refresh_token")
+SECRETS: Final = (
+    "password", "token", "secret_key", "session_token", "private_key", "passphrase",
+    "refresh_token",
+)  # fmt: skip
+# Where a target does not say: this share of it, but not more than so many bytes, is kept free.
+_RESERVE_SHARE: Final = 0.05
+_RESERVE_MOST: Final = 1 << 30
+_RESERVE_UNKNOWN: Final = 64 << 20
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A place for vaults; which keys go with which scheme is in KEYS.
 
-    Secrets are a text, `{ file = … }` or `{ credential = … }`. Times are in seconds.
+    Secrets are a text, `{ file = … }` or `{ credential = … }`. Times are in seconds. `reserve`
+    is a share (`5%`) or a size (`10GiB`): with less than that free no new vault is begun there.
     """
 
     url: str
@@ -77,11 +88,13 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lock: Literal["", "governance", "compliance"] = ""
     lock_period: str = ""
     key_file: str = ""
+    private_key: GivenSecret = ""
     passphrase: GivenSecret = ""
     host_key: str = ""
     known_hosts: str = ""
     app_key: str = ""
     refresh_token: GivenSecret = ""
+    reserve: str = ""
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     tries: int = 6
@@ -106,15 +119,21 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if set(value) == {"file"}:
             return _read(Path(value["file"]), place)
         if set(value) == {"credential"}:
-            folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
-            name = value["credential"]
-            if not folder or name != Path(name).name:
-                raise ConfigError(
-                    f"{place}: there is no systemd credential {name[:80]!r} here.",
-                    hint="Add LoadCredential= to the unit; it is there for the service only.",
-                )
-            return _read(Path(folder) / name, place)
+            return _read(credential_path(value["credential"], place), place)
         raise ConfigError(f"{place}: this must be a text, {{ file = … }} or {{ credential = … }}.")
+
+    def reserve_bytes(self, total: int | None) -> int:
+        """Return below how many free bytes no new vault is begun, of `total` (None: unknown).
+
+        Raises ConfigError for a `reserve` that is neither a share nor a size.
+        """
+        if self.reserve.endswith("%"):
+            return int(percentage(self.reserve, "reserve") * (total or 0))
+        if self.reserve:
+            return byte_count(self.reserve, "reserve")
+        if total is None:
+            return _RESERVE_UNKNOWN
+        return min(_RESERVE_MOST, int(total * _RESERVE_SHARE))
 
 
 def _read(path: Path, where: str) -> str:
@@ -149,6 +168,10 @@ def check_target(name: str, target: Target) -> None:
             raise ConfigError(f"targets.{name}.{key}: this must be from 0.1 to 3600 seconds.")
     if not 1 <= target.tries <= 20:
         raise ConfigError(f"targets.{name}.tries: this must be from 1 to 20.")
+    if target.reserve and not re.fullmatch(r"[0-9.]+\s*%", target.reserve):
+        byte_count(target.reserve, f"targets.{name}.reserve")
+    elif target.reserve:
+        percentage(target.reserve, f"targets.{name}.reserve")
     if target.lock_period:
         duration(target.lock_period, f"targets.{name}.lock_period")
     if bool(target.lock) != bool(target.lock_period):

@@ -10,6 +10,8 @@ from vaultd.errors import ConfigError
 
 _DURATION: Final = re.compile(r"(\d{1,6})\s*([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZE: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)\s*([KMGT]i?)?B?")
+_UNITS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _PERCENT: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*%")
 # Up to the last @, as a password may hold any character that should have been escaped.
 _PASSWORD: Final = re.compile(r"(?s)(://[^:/?#@]*):.*@")
@@ -30,6 +32,25 @@ def duration(text: str, key: str) -> timedelta:
     if match is None:
         raise ConfigError(f"{key}: {text[:20]!r} is not a time like 24h, 30m or 7d.")
     return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+
+
+def byte_count(text: str, key: str) -> int:
+    """Parse `500MB`, `10GiB` or a plain number into bytes; raises ConfigError naming the key."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ConfigError(f"{key}: {text[:20]!r} is not a size like 10GiB or 500MB.")
+    unit = match[2] or ""
+    return int(float(match[1]) * (1024 if "i" in unit else 1000) ** _UNITS[unit[:1]])
+
+
+def shown_bytes(count: int) -> str:
+    """Return a byte count for people: `3.4 MiB`."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{int(value)} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:,.1f} TiB"
 
 
 def redact_url(url: str) -> str:

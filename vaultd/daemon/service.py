@@ -16,6 +16,8 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from vaultd.backends.base import Backend
+from vaultd.backup.metrics import write_metrics
+from vaultd.backup.own_targets import OwnPlaces
 from vaultd.backup.pool import open_pool
 from vaultd.backup.report import RunReport, whereabouts
 from vaultd.backup.run import run_backup
@@ -181,6 +183,7 @@ class Service:
                 pool=pool,
             )
         self._tell(report)
+        write_metrics(workshop.config, self._state)
 
     def _scrub(self) -> None:
         """Read a share of every target again; what is bad is due at once."""
@@ -189,7 +192,9 @@ class Service:
                 return
             workshop = self._workshop
             try:
-                found = scrub(self._state, workshop.targets, workshop.config.scrub.part)
+                own = OwnPlaces(workshop.config, self._state)
+                part = workshop.config.scrub.part
+                found = scrub(self._state, workshop.targets, part, own=own)
             except VaultdError as error:
                 _log.error("Scrubbing failed: %s", error)
                 return
@@ -206,6 +211,9 @@ class Service:
         for account in report.accounts:
             for note in account.notes:
                 _log.info("%s: %s", account.username, note)
+        for room in report.rooms:
+            if room.low:
+                _log.warning("%s", room.sentence)
         sentence = (
             f"{report.looked_at} accounts looked at, {len(report.changed)} changed, "
             f"{len(report.failed)} failed, {report.bytes:,} bytes stored."

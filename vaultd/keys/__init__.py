@@ -5,12 +5,14 @@ from vaultd.keys.derive import Secrets
 from vaultd.keys.kit import Kit
 from vaultd.keys.pod import PodKey, fingerprint, parse_pod_key
 from vaultd.keys.recipient import Recipient
+from vaultd.keys.sealing import SealingKey
 from vaultd.keys.words import from_words, generate_secret, to_words
 
 __all__ = [
     "Kit",
     "PodKey",
     "Recipient",
+    "SealingKey",
     "Secrets",
     "fingerprint",
     "from_words",

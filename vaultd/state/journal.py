@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import delete, insert, literal, select, update
+from sqlalchemy import Select, delete, func, insert, literal, select, update
 
 from vaultd.clock import now, rfc3339
 from vaultd.state.database import Database, parts
 from vaultd.state.models import AccountResultRow, EnrollmentRow, RunRow
 
 _KEPT_RUNS: Final = 1000
+_ENDED: Final = select(RunRow).where(RunRow.finished.is_not(None)).order_by(RunRow.id.desc())
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,18 @@ class Journal:
 
     def runs(self, limit: int = 10) -> list[RunSummary]:
         """Return the newest runs, newest first."""
+        return self._runs(select(RunRow).order_by(RunRow.id.desc()).limit(limit))
+
+    def last_run(self) -> RunSummary | None:
+        """Return the newest run that came to an end."""
+        return next(iter(self._runs(_ENDED.limit(1))), None)
+
+    def last_success(self) -> RunSummary | None:
+        """Return the newest run that came to its end without being broken off."""
+        return next(iter(self._runs(_ENDED.where(RunRow.error.is_(None)).limit(1))), None)
+
+    def _runs(self, query: Select[RunRow]) -> list[RunSummary]:
         with self._session() as session:
-            rows = session.scalars(select(RunRow).order_by(RunRow.id.desc()).limit(limit))
             return [
                 RunSummary(
                     r.id,
@@ -100,7 +111,7 @@ class Journal:
                     r.bytes,
                     r.error,
                 )
-                for r in rows
+                for r in session.scalars(query)
             ]
 
     def record_results(self, results: Sequence[tuple[int, str, str]]) -> None:
@@ -130,6 +141,12 @@ class Journal:
                     ["enrollment_id", "status", "reason", "at"], enrolled
                 )
             )
+
+    def status_counts(self) -> dict[str, int]:
+        """Return for how many accounts the last result was which status."""
+        query = select(AccountResultRow.status, func.count()).group_by(AccountResultRow.status)
+        with self._session() as session:
+            return {row[0]: row[1] for row in session.execute(query)}
 
     def results(self) -> list[AccountResult]:
         """Return the last result of each account."""

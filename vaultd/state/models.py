@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, LargeBinary, MetaData, String, Text
+from sqlalchemy import BigInteger, ForeignKey, LargeBinary, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # Constraints have names, so that later migrations can address them on every database.
@@ -164,3 +164,35 @@ class ProbeRow(Base):
     target: Mapped[str] = mapped_column(String(255), primary_key=True)
     at: Mapped[str] = mapped_column(String(32))
     findings: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class OwnTargetRow(Base):
+    """The target that a user gave, by the account's guid: it outlives a new recipient.
+
+    `sealed` holds URL and credentials, `shown` the URL for listings (it is bound into the seal);
+    `only`: in place of the pod's targets. `result` is how the last run ended there.
+    """
+
+    __tablename__ = "own_target"
+
+    guid: Mapped[str] = mapped_column(String(255), primary_key=True)
+    shown: Mapped[str] = mapped_column(Text)
+    only: Mapped[bool]
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    key_id: Mapped[str] = mapped_column(String(16))
+    set_at: Mapped[str] = mapped_column(String(32))
+    tried_at: Mapped[str | None] = mapped_column(String(32))
+    result: Mapped[str] = mapped_column(Text)
+
+
+class TallyRow(Base):
+    """What was counted of a target since the state is there, and its room when last asked."""
+
+    __tablename__ = "tally"
+
+    target: Mapped[str] = mapped_column(String(255), primary_key=True)
+    counters: Mapped[bytes] = mapped_column(LargeBinary)
+    resting: Mapped[bool]
+    asked_at: Mapped[str | None] = mapped_column(String(32))
+    total: Mapped[int | None] = mapped_column(BigInteger)
+    free: Mapped[int | None] = mapped_column(BigInteger)

@@ -1,4 +1,4 @@
-"""The state: who is enrolled; `vaults`, `marks`, `doomed` and `journal` hold the rest."""
+"""The state: who is enrolled; `vaults`, `marks`, `journal` and their kin hold the rest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from vaultd.state.doomed import Doomed
 from vaultd.state.journal import Journal
 from vaultd.state.marks import Marks
 from vaultd.state.models import EnrollmentRow, SecretRow, WatermarkRow
+from vaultd.state.own_targets import OwnTargets
 from vaultd.state.probes import Probes
+from vaultd.state.tallies import Tallies
 from vaultd.state.vaults import Vaults
 
 
@@ -53,6 +55,8 @@ class State:
         self.marks = Marks(self._database)
         self.doomed = Doomed(self._database)
         self.probes = Probes(self._database)
+        self.own_targets = OwnTargets(self._database)
+        self.tallies = Tallies(self._database)
         self.digests = Digests(self._secret())
 
     def close(self) -> None:

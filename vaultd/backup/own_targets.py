@@ -1,0 +1,180 @@
+"""Targets of users in a run: opened from their seal, guarded, bounded, each for one account."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final, Protocol, runtime_checkable
+
+import msgspec
+
+from vaultd.backends.base import Backend
+from vaultd.backends.bounded import BoundedBackend
+from vaultd.backends.place import Guard, open_place
+from vaultd.backends.unopened import UnopenedBackend
+from vaultd.backup.report import AccountReport, Status
+from vaultd.backup.tally import counted
+from vaultd.config import OWN, Config, Target, UserTargets
+from vaultd.errors import DamageError, VaultdError
+from vaultd.keys import SealingKey
+from vaultd.state.own_targets import SealedTarget
+from vaultd.state.store import Enrollment, State
+from vaultd.state.tallies import Counters
+
+_KIND: Final = 8
+_CONNECT, _READ, _TRIES = 10.0, 30.0, 3
+_decoder: Final = msgspec.msgpack.Decoder(Target)
+
+
+@runtime_checkable
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+def belongs(guid: str, shown: str) -> tuple[str, ...]:
+    """Return what a seal is bound to: the account, the target's name, and where it leads."""
+    return (guid, OWN, shown)
+
+
+def unsealed(key: SealingKey, row: SealedTarget) -> Target:
+    """Return the target that a user gave; raises WrongKeyError or DamageError."""
+    plain = key.open(row.sealed, belongs(row.guid, row.shown), row.key_id)
+    try:
+        return _decoder.decode(plain)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise DamageError(
+            "These credentials are not of this version of vaultd.", hint="Set the target again."
+        ) from error
+
+
+def open_own_place(section: UserTargets, target: Target, *, create: bool = False) -> Backend:
+    """Open a target as a user gave it: it leads to checked addresses only, within bounds.
+
+    Raises UsageError, ConfigError and PlaceError.
+    """
+    bounded = msgspec.structs.replace(
+        target,
+        connect_timeout=min(target.connect_timeout, _CONNECT),
+        read_timeout=min(target.read_timeout, _READ),
+        tries=min(target.tries, _TRIES),
+    )
+    place = open_place(target.url, bounded, name=OWN, create=create, guard=Guard(section.networks))
+    return BoundedBackend(place, "this target", section.seconds)
+
+
+class OwnPlaces:
+    """The targets of those accounts whose users gave one; costs nothing for the others."""
+
+    def __init__(self, config: Config, state: State) -> None:
+        """Raises nothing for keys and seals: what cannot be opened fails as its account's."""
+        self._section = config.user_targets
+        self._state = state
+        self.counters = Counters()
+        self._results: list[tuple[str, str]] = []
+        rows = state.own_targets.all() if config.user_targets.enabled else []
+        self._rows = {row.guid: row for row in rows}
+        self._targets: dict[str, Target | VaultdError] = {}
+        if rows:
+            self._unseal(rows)
+
+    def _unseal(self, rows: Sequence[SealedTarget]) -> None:
+        try:
+            key = SealingKey(self._section.sealing_key())
+        except VaultdError as error:
+            self._targets = dict.fromkeys(self._rows, error)
+            return
+        for row in rows:
+            try:
+                self._targets[row.guid] = unsealed(key, row)
+            except VaultdError as error:
+                self._targets[row.guid] = error
+
+    def __contains__(self, enrollment: Enrollment) -> bool:
+        return enrollment.guid in self._rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def kind(self, enrollment: Enrollment, kind: bytes) -> bytes:
+        """Return `kind` for an account without a target of its own, else one that tells its."""
+        row = self._rows.get(enrollment.guid)
+        return kind if row is None else _digest(kind, *self._seen(row))
+
+    def all_kinds(self, kind: bytes) -> bytes:
+        """Return `kind`, or one that tells all these targets."""
+        seen = [part for _, row in sorted(self._rows.items()) for part in self._seen(row)]
+        return _digest(kind, *seen) if seen else kind
+
+    def _seen(self, row: SealedTarget) -> tuple[bytes, ...]:
+        target = self._targets[row.guid]
+        # While it cannot be opened it differs from what any mark says, so that it is reported.
+        told = b"" if isinstance(target, VaultdError) else msgspec.msgpack.encode(target)
+        return (row.guid.encode(), told, b"only" if row.only else b"too")
+
+    @contextmanager
+    def joined(
+        self,
+        enrollments: Sequence[Enrollment],
+        targets: Mapping[str, Backend],
+        *,
+        every: bool = False,
+    ) -> Iterator[Mapping[str, Backend]]:
+        """Give the targets to write to for these accounts: the pod's, and one account's own.
+
+        With `every` the pod's are among them also where they are not written to any more.
+        """
+        own = [each for each in enrollments if each in self]
+        if not own:
+            yield targets
+            return
+        if len(enrollments) != 1:
+            raise ValueError("an account with a target of its own is a batch of its own")
+        row = self._rows[own[0].guid]
+        place = self._open(self._targets[row.guid])
+        try:
+            # Last, so that the pod's targets never wait for a user's.
+            yield {OWN: place} if row.only and not every else {**targets, OWN: place}
+        finally:
+            self.counters.add(counted(place))
+            _close(place)
+
+    def _open(self, target: Target | VaultdError) -> Backend:
+        if isinstance(target, VaultdError):
+            return UnopenedBackend(target)
+        try:
+            return open_own_place(self._section, target)
+        except VaultdError as error:
+            return UnopenedBackend(error)
+
+    def note(self, enrollment: Enrollment, report: AccountReport) -> None:
+        """Remember how an account's run ended at its own target; nothing to do is well, too."""
+        if enrollment in self:
+            told = [each.reason for each in report.targets if each.target == OWN]
+            if told or report.status is Status.UNCHANGED:
+                self._results.append((enrollment.guid, " ".join(told)))
+
+    def note_all_well(self) -> None:
+        """Remember that nothing was to be done for anybody."""
+        self._results = [(guid, "") for guid in self._rows]
+
+    def save(self) -> None:
+        """Write what was remembered."""
+        results, self._results = self._results, []
+        if results:
+            self._state.own_targets.note(results)
+
+
+def _digest(*parts: bytes) -> bytes:
+    digest = hashlib.blake2b(digest_size=_KIND)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.digest()
+
+
+def _close(place: object) -> None:
+    """Hang up where a place has connections; it may lie beneath what wraps it."""
+    while place is not None:
+        if isinstance(place, _Closable):
+            place.close()
+        place = getattr(place, "inner", None)

@@ -45,6 +45,7 @@ KINDS: Final = (
 
 MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
 MAX_DEPTH: Final = 32
+MAX_MAP: Final = 100_000
 
 _encoder: Final = msgspec.msgpack.Encoder(order="deterministic")
 
@@ -73,8 +74,7 @@ class Record:
     finish: Callable[[], Body] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
+class StoredRecord(msgspec.Struct, frozen=True, gc=False):  # what is decoded has no cycles
     """A record as an archive holds it; `body` is None for a tombstone."""
 
     kind: str
@@ -152,5 +152,5 @@ def record_unpacker() -> msgpack.Unpacker:
         max_bin_len=0,
         max_ext_len=0,
         max_array_len=1_000_000,
-        max_map_len=100_000,
+        max_map_len=MAX_MAP,
     )

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from vaultd.backends.base import Backend
 from vaultd.backends.place import open_place
 from vaultd.cli.workplace import load_config
-from vaultd.config import target_from_variables
 from vaultd.errors import UsageError
+
+if TYPE_CHECKING:
+    from vaultd.config import Target
+
+VARIABLES: Final = "vaultd_place_"
 
 PLACE = click.option(
     "--from", "place_url", required=True, metavar="PLACE", help="A URL, or a target's name."
@@ -24,7 +29,7 @@ PLACE = click.option(
 def place_of(text: str, config_path: Path | None, *, create: bool = False) -> Backend:
     """Return the place that somebody named; raises UsageError, ConfigError, PlaceError."""
     if ":" in text or "/" in text:
-        return open_place(text, target_from_variables(text, os.environ), create=create)
+        return open_place(text, _from_variables(text), create=create)
     targets = load_config(config_path).targets
     if text not in targets:
         raise UsageError(
@@ -32,3 +37,11 @@ def place_of(text: str, config_path: Path | None, *, create: bool = False) -> Ba
             hint=f"Its targets are {', '.join(targets)}; a URL reads like file:///srv/vaults.",
         )
     return open_place(targets[text].url, targets[text], name=text, create=create)
+
+
+def _from_variables(url: str) -> Target | None:
+    if not any(name.lower().startswith(VARIABLES) for name in os.environ):
+        return None
+    from vaultd.config import target_from_variables
+
+    return target_from_variables(url, os.environ)

@@ -173,8 +173,7 @@ class Snapshot:
                     for record in batch
                     if record.body is not None
                     and (
-                        not self._part
-                        or self._selection.takes(record.kind, record.id, record.body)
+                        not self._part or self._selection.takes(record.kind, record.id, record.body)
                     )
                 ]
 

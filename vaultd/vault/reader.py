@@ -12,13 +12,12 @@ from itertools import chain
 from vaultd.errors import DamageError, ForgeryError, WrongKeyError
 from vaultd.keys import Secrets
 from vaultd.records import StoredRecord
+from vaultd.vault.clear_header import read_clear_header
 from vaultd.vault.compression import decompress
-from vaultd.vault.header import Header, decode_header, unwrap_key, verify
+from vaultd.vault.header import unwrap_key, verify
 from vaultd.vault.layout import (
-    ARCHIVE_MAGIC,
     FRAME_PADDING,
     FRAME_RECORDS,
-    MAX_HEADER,
     MAX_MANIFEST,
     SIGNATURE_SIZE,
     parse_archive_name,
@@ -29,23 +28,6 @@ from vaultd.vault.place import Place
 from vaultd.vault.record_stream import RecordStream
 from vaultd.vault.sections import binding, read_section
 from vaultd.vault.stream import ObjectStream
-
-
-def read_clear_header(stream: ObjectStream, name: str) -> tuple[Header, bytes]:
-    """Consume an archive's header; return it with the clear bytes it came from.
-
-    Raises DamageError when it is damaged or stands under a name that is not its own.
-    """
-    header, offset = decode_header(ARCHIVE_MAGIC, stream.peek(MAX_HEADER + 128), name)
-    parts = parse_archive_name(name)
-    if header.sequence < 1:
-        raise DamageError(f"{name} has the sequence {header.sequence}; archives count from 1.")
-    if parts is None or parts[0] != header.vault.hex() or parts[1] != header.sequence:
-        raise DamageError(
-            f"{name} is the archive {header.sequence} of vault {header.vault.hex()[:8]}… "
-            "under another name; somebody moved it."
-        )
-    return header, stream.read_exact(offset)
 
 
 class ArchiveReader:

@@ -95,10 +95,7 @@ class FolderBackend:
         for part in name.split("/"):
             path = f"{path}/{part}"
             if os.path.islink(path):  # noqa: PTH114
-                raise PlaceError(
-                    f"{path} is a symbolic link, which vaultd never makes.",
-                    hint="Put the real file or folder in its place.",
-                )
+                raise _link(path)
         return path
 
     def create(self, name: str, data: BinaryIO, size: int) -> None:
@@ -158,7 +155,8 @@ class FolderBackend:
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Return bytes of an object; see Backend.read."""
         self._check_root()
-        path = self._unlinked(check_name(name))
+        folder, _, last = check_name(name).rpartition("/")
+        path = f"{self._unlinked(folder) if folder else self._root}/{last}"
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
@@ -168,6 +166,8 @@ class FolderBackend:
         except _ABSENT as error:
             raise ObjectMissing(f"{name} is not in {self.root}.") from error
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise _link(path) from error
             raise self._error(error, "cannot be read") from error
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -248,6 +248,13 @@ class FolderBackend:
             with suppress(FileNotFoundError):  # its writer was faster
                 if path.lstat().st_mtime < old:
                     path.unlink()
+
+
+def _link(path: str) -> PlaceError:
+    return PlaceError(
+        f"{path} is a symbolic link, which vaultd never makes.",
+        hint="Put the real file or folder in its place.",
+    )
 
 
 def _read(descriptor: int, offset: int, length: int | None) -> bytes:

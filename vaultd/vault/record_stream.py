@@ -65,7 +65,7 @@ class RecordStream:
             start = self._size - size
         self._cut, self._size = None, 0
         for count, end in _whole(plain, start):
-            yield from self._decode(plain[start:end], count)
+            yield from self._decode(memoryview(plain)[start:end], count)
             start = end
         if start < len(plain):
             self._cut = record_unpacker()
@@ -92,15 +92,17 @@ class RecordStream:
             raise DamageError(f"{self._name} holds a record of more than 16 MiB.")
         return None
 
-    def _decode(self, whole: bytes, count: int) -> Iterator[list[StoredRecord]]:
+    def _decode(self, whole: memoryview, count: int) -> Iterator[list[StoredRecord]]:
         try:
-            records = list(starmap(StoredRecord, _decoder.decode(_array_of(count) + whole)))
+            records = list(
+                starmap(StoredRecord, _decoder.decode(b"".join((_array_of(count), whole))))
+            )
         except (msgspec.MsgspecError, ValueError, RecursionError):
             yield from self._decode_each(whole)
         else:
             yield records
 
-    def _decode_each(self, whole: bytes) -> Iterator[list[StoredRecord]]:
+    def _decode_each(self, whole: memoryview) -> Iterator[list[StoredRecord]]:
         unpacker = record_unpacker()
         unpacker.feed(whole)
         records: list[StoredRecord] = []

@@ -46,6 +46,7 @@ KINDS: Final = (
 
 MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
 MAX_DEPTH: Final = 32
+MAX_MAP: Final = 100_000
 
 _encoder: Final = msgspec.msgpack.Encoder(order="deterministic")
 
@@ -92,8 +93,7 @@ class Records:
     finishes: Sequence[Finish | None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
+class StoredRecord(msgspec.Struct, frozen=True, gc=False):  # what is decoded has no cycles
     """A record as an archive holds it; `body` is None for a tombstone."""
 
     kind: str
@@ -171,5 +171,5 @@ def record_unpacker() -> msgpack.Unpacker:
         max_bin_len=0,
         max_ext_len=0,
         max_array_len=1_000_000,
-        max_map_len=100_000,
+        max_map_len=MAX_MAP,
     )

@@ -9,6 +9,7 @@ from typing import BinaryIO, Final, Protocol
 
 from vaultd.errors import UsageError
 
+NAME_PART: Final = re.compile(r"[a-z0-9_-]+")
 NAME_PATTERN: Final = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-]+)*")
 MAX_NAME: Final = 200
 

@@ -10,16 +10,18 @@ import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from vaultd.backends.base import NAME_PATTERN, Finding, ObjectInfo, Space, check_name
+from vaultd.backends.base import NAME_PART, NAME_PATTERN, Finding, ObjectInfo, Space, check_name
 from vaultd.errors import ObjectExists, ObjectMissing, PlaceError, PlaceFull
 
 _TEMPORARY: Final = ".tmp-"  # a dot never occurs in a legal name
 _STALE_SECONDS: Final = 86400
 _COPY: Final = 1024 * 1024
 _ABSENT: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_name: Final = attrgetter("name")
 _NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
 
 
@@ -32,6 +34,7 @@ class FolderBackend:
 
     def __init__(self, root: Path, *, create: bool = False) -> None:
         self.root = root
+        self._root = os.fspath(root)  # for system calls: a path object costs more than they do
         self._identity: tuple[int, int] | None = None
         if create:
             with self._translating("cannot be made"):
@@ -60,7 +63,7 @@ class FolderBackend:
 
     def _check_root(self) -> None:
         try:
-            found = self.root.stat()
+            found = os.stat(self._root)  # noqa: PTH116
         except _ABSENT as error:
             raise PlaceError(
                 f"The folder {self.root} is not there.",
@@ -85,14 +88,14 @@ class FolderBackend:
 
     def _path(self, name: str) -> Path:
         """Return the path of an object; refuses to be led out of the folder by a link."""
-        path = self.root
-        for part in check_name(name).split("/"):
-            path /= part
-            if path.is_symlink():
-                raise PlaceError(
-                    f"{path} is a symbolic link, which vaultd never makes.",
-                    hint="Put the real file or folder in its place.",
-                )
+        return Path(self._unlinked(check_name(name)))
+
+    def _unlinked(self, name: str) -> str:
+        path = self._root
+        for part in name.split("/"):
+            path = f"{path}/{part}"
+            if os.path.islink(path):  # noqa: PTH114
+                raise _link(path)
         return path
 
     def create(self, name: str, data: BinaryIO, size: int) -> None:
@@ -152,13 +155,20 @@ class FolderBackend:
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Return bytes of an object; see Backend.read."""
         self._check_root()
-        with self._translating("cannot be read"):
+        folder, _, last = check_name(name).rpartition("/")
+        path = f"{self._unlinked(folder) if folder else self._root}/{last}"
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
-                with self._path(name).open("rb") as file:
-                    file.seek(offset)
-                    return file.read() if length is None else file.read(length)
-            except _ABSENT as error:
-                raise ObjectMissing(f"{name} is not in {self.root}.") from error
+                return _read(descriptor, offset, length)
+            finally:
+                os.close(descriptor)
+        except _ABSENT as error:
+            raise ObjectMissing(f"{name} is not in {self.root}.") from error
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise _link(path) from error
+            raise self._error(error, "cannot be read") from error
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield objects by name; see Backend.list."""
@@ -169,22 +179,24 @@ class FolderBackend:
             return
         with self._translating("cannot be listed"):
             folder = self._path(start) if start else self.root
-            found = list(self._walk(folder, start, prefix))
-        yield from sorted(found, key=lambda item: item.name)
+            found = list(self._walk(os.fspath(folder), f"{start}/" if start else "", prefix))
+        yield from sorted(found, key=_name)
 
-    def _walk(self, folder: Path, name: str, prefix: str) -> Iterator[ObjectInfo]:
+    def _walk(self, folder: str, name: str, prefix: str) -> Iterator[ObjectInfo]:
         try:
             with os.scandir(folder) as scan:
                 entries = list(scan)
         except _ABSENT:
             return  # no such prefix, or removed meanwhile
         for entry in entries:
-            own = f"{name}/{entry.name}" if name else entry.name
-            if not NAME_PATTERN.fullmatch(own):
+            # What stands before it is a legal name already.
+            if not NAME_PART.fullmatch(entry.name):
                 continue
+            own = name + entry.name
             if entry.is_dir(follow_symlinks=False):
-                if f"{own}/".startswith(prefix) or prefix.startswith(f"{own}/"):
-                    yield from self._walk(folder / entry.name, own, prefix)
+                own += "/"
+                if own.startswith(prefix) or prefix.startswith(own):
+                    yield from self._walk(entry.path, own, prefix)
             elif own.startswith(prefix) and entry.is_file(follow_symlinks=False):
                 with suppress(FileNotFoundError):  # removed meanwhile
                     yield ObjectInfo(own, entry.stat(follow_symlinks=False).st_size)
@@ -236,6 +248,27 @@ class FolderBackend:
             with suppress(FileNotFoundError):  # its writer was faster
                 if path.lstat().st_mtime < old:
                     path.unlink()
+
+
+def _link(path: str) -> PlaceError:
+    return PlaceError(
+        f"{path} is a symbolic link, which vaultd never makes.",
+        hint="Put the real file or folder in its place.",
+    )
+
+
+def _read(descriptor: int, offset: int, length: int | None) -> bytes:
+    """Return bytes of an open file: all to its end, or `length` unless it ends before."""
+    pieces = []
+    while length is None or length > 0:
+        piece = os.pread(descriptor, _COPY if length is None else length, offset)
+        if not piece:
+            break
+        pieces.append(piece)
+        offset += len(piece)
+        if length is not None:
+            length -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _finding(fine: bool, sentence: str) -> Finding:

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from vaultd.backends.base import Backend
 from vaultd.backends.folder import FolderBackend
-from vaultd.backends.patient import Patience, PatientBackend
 from vaultd.backends.place_url import PlaceUrl, parse_place
-from vaultd.config import Target, duration
 from vaultd.errors import UsageError
 
 if TYPE_CHECKING:
     import httpx
 
+    from vaultd.config import Target
 
 _IMPLICIT_FTPS: Final = 990
 
@@ -78,21 +77,27 @@ def open_place(
     is none or of an unknown scheme, ConfigError for secrets that cannot be read, PlaceError.
     """
     parts = parse_place(url)
+    if parts.scheme == "file":
+        return _file(parts, create=create, guard=guard)
+    from vaultd.config import Target
+
     target = target or Target(url)
     where = f"targets.{name}" if name else "the place"
     order = _Order(parts, target, where, create, guard)
+    from vaultd.backends.patient import Patience, PatientBackend
+
     patience = Patience(tries=target.tries)
     return PatientBackend(_OPENERS[parts.scheme](order), name or parts.host or "it", patience)
 
 
-def _file(order: _Order) -> Backend:
-    if order.guard is not None:
+def _file(url: PlaceUrl, *, create: bool, guard: Guard | None) -> Backend:
+    if guard is not None:
         raise UsageError("A folder of the pod's machine cannot be a user's own target.")
-    if order.url.host not in ("", "localhost") or not order.url.path.startswith("/"):
+    if url.host not in ("", "localhost") or not url.path.startswith("/"):
         raise UsageError(
             "This file:// URL names no folder.", hint="It has three slashes: file:///srv/vaults."
         )
-    return FolderBackend(Path(order.url.path), create=order.create)
+    return FolderBackend(Path(url.path), create=create)
 
 
 def _host(order: _Order) -> str:
@@ -107,6 +112,7 @@ def _host(order: _Order) -> str:
 def _s3(order: _Order) -> Backend:
     from vaultd.backends.s3 import S3Backend
     from vaultd.backends.s3_settings import S3Settings
+    from vaultd.config import duration
 
     target = order.target
     if order.guard is not None and not (target.access_key and order.secret("secret_key")):

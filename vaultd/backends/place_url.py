@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from vaultd.config import redact_url
 from vaultd.errors import UsageError
 
 SCHEMES: Final = (
@@ -65,6 +64,8 @@ def parse_place(url: str) -> PlaceUrl:
 
 
 def _shown(url: str) -> str:
+    from vaultd.config import redact_url
+
     try:
         # What stands behind a ? may be a password, too.
         return redact_url(re.split("[?#]", url)[0])[:80]

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import sys
-import traceback
+from importlib import import_module
+from typing import Final
 
 import click
 
 from vaultd import __version__
-from vaultd.cli import (
-    place_commands,
-    pod_commands,
-    restore_commands,
-    setup_commands,
-    story_command,
-    target_commands,
-    upkeep_commands,
-)
 from vaultd.errors import VaultdError
+
+_MODULES: Final = {
+    "setup_commands": ("init", "check", "keygen", "recipient"),
+    "pod_commands": ("enroll", "backup", "status", "run", "pause", "resume"),
+    "upkeep_commands": ("forget", "scrub"),
+    "restore_commands": ("archives", "verify", "restore"),
+    "place_commands": ("copy", "connect"),
+    "target_commands": ("target",),
+    "story_command": ("demo",),
+}
+_HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
 
 EXIT_CODES = """\b
 Exit codes: 0 fine · 1 bug · 2 usage or config · 3 some accounts failed, the others are done ·
@@ -25,23 +28,31 @@ Exit codes: 0 fine · 1 bug · 2 usage or config · 3 some accounts failed, the 
 """
 
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Imports a command's module when it is asked for: one command needs few libraries."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return sorted(_HOME)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        cmd_name: str,
+    ) -> click.Command | None:
+        if cmd_name not in _HOME:
+            return None
+        commands: tuple[click.Command, ...] = import_module(
+            f"vaultd.cli.{_HOME[cmd_name]}"
+        ).COMMANDS
+        return next(command for command in commands if command.name == cmd_name)
+
+
+@click.group(
+    cls=_Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="vaultd")
 def cli() -> None:
     """Encrypted off-site backup and restore for diaspora* pods."""
-
-
-for module in (
-    setup_commands,
-    pod_commands,
-    upkeep_commands,
-    restore_commands,
-    place_commands,
-    target_commands,
-    story_command,
-):
-    for command in module.COMMANDS:
-        cli.add_command(command)
 
 
 def main() -> None:
@@ -63,6 +74,8 @@ def main() -> None:
         sys.exit(1)
     except Exception:
         # The one place where a bug ends: name it as such, with where it happened but no data.
+        import traceback
+
         traceback.print_exc()
         click.echo("vaultd: this is a bug in vaultd; please report the lines above.", err=True)
         sys.exit(1)

@@ -6,7 +6,6 @@ With `--json` exactly one JSON document goes to standard output, with the keys t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 import click
@@ -18,6 +17,8 @@ __all__ = ["emit_json", "line", "plural", "remark", "size"]
 
 def emit_json(document: Mapping[str, object]) -> None:
     """Print one JSON document."""
+    import json
+
     click.echo(json.dumps(document, ensure_ascii=False, indent=2, default=str))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,13 +15,10 @@ from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
 from vaultd.cli.workplace import CONFIG
 from vaultd.errors import DamageError, UsageError, WrongKeyError
 from vaultd.keys import Kit, Secrets, fingerprint, parse_pod_key
-from vaultd.restore.diaspora_archive import write_diaspora
-from vaultd.restore.escrow import secrets_for
-from vaultd.restore.records_out import write_records
-from vaultd.restore.snapshot import Snapshot, Vault, open_with_kit
-from vaultd.restore.verify import verify_place, verify_records
-from vaultd.selection import select
 from vaultd.vault.place import Place
+
+if TYPE_CHECKING:
+    from vaultd.restore.snapshot import Snapshot, Vault
 
 KIT = click.option(
     "--kit", "kit_source", required=True, metavar="KIT", help="Kit file, or - to type the words."
@@ -36,6 +34,9 @@ POD_KEY = click.option(
 
 
 def _open(place: Place, kit: Kit, account: str | None, pod_keys: tuple[str, ...]) -> Vault:
+    from vaultd.restore.escrow import secrets_for
+    from vaultd.restore.snapshot import open_with_kit
+
     secrets = Secrets.from_secret(kit.secret)
     pods = [parse_pod_key(text) for text in (*kit.pod_keys, *pod_keys)]
     try:
@@ -134,6 +135,8 @@ def verify(
     as_json: bool,
 ) -> int:
     """Check signatures, hashes and chains of every vault in a place; with a kit, its records."""
+    from vaultd.restore.verify import verify_place, verify_records
+
     place = place_of(place_url, config_path)
     vault = None
     if kit_source is not None:
@@ -196,6 +199,9 @@ def restore(
     as_json: bool,
 ) -> int:
     """Get an account back from kit and place, as a diaspora archive, as pages, or as records."""
+    from vaultd.restore.snapshot import Snapshot
+    from vaultd.selection import select
+
     vault = _open(place_of(place_url, config_path), read_kit(kit_source), account, pod_key)
     selection = select(only, since, until, post or "")
     snapshot = Snapshot(vault, vault.at(when), selection)
@@ -242,8 +248,12 @@ def restore(
 
 def _write(snapshot: Snapshot, out: Path, form: str) -> Counter[str]:
     if form == "records":
+        from vaultd.restore.records_out import write_records
+
         return Counter(write_records(snapshot, out))
     if form == "diaspora":
+        from vaultd.restore.diaspora_archive import write_diaspora
+
         write_diaspora(snapshot, out)
     else:
         from vaultd.restore.html import write_html

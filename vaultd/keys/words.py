@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import unicodedata
 from functools import cache
-from typing import Final
-
-from mnemonic import Mnemonic
+from typing import TYPE_CHECKING, Final
 
 from vaultd.errors import UsageError, WrongKeyError
+
+if TYPE_CHECKING:
+    from mnemonic import Mnemonic
 
 COUNT: Final = 12
 _MAX_TEXT: Final = 64 * 1024
@@ -20,6 +20,8 @@ _SEPARATORS: Final = re.compile(r"[^a-z]+")
 
 @cache
 def _bip39() -> tuple[Mnemonic, frozenset[str], dict[str, str]]:
+    from mnemonic import Mnemonic
+
     bip39 = Mnemonic("english")
     return bip39, frozenset(bip39.wordlist), {word[:4]: word for word in bip39.wordlist}
 
@@ -51,6 +53,8 @@ def from_words(text: str) -> bytes:
     for position, word in enumerate(typed[: COUNT + 1], 1):
         full = word if word in known else prefixes.get(word[:4], "")
         if not full.startswith(word):
+            import difflib
+
             close = difflib.get_close_matches(word, bip39.wordlist, 2, 0.6)
             raise WrongKeyError(
                 f"Word {position}, {word[:20]!r}, is not in the word list"

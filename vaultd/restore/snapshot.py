@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 
 from vaultd.clock import parse_rfc3339
 from vaultd.errors import (
@@ -156,27 +157,30 @@ class Snapshot:
 
         Damage is named in `damage`, and what is undamaged still comes.
         """
-        key = os.urandom(16)
-        seen: set[int] = set()
+        return chain.from_iterable(self._batches(kinds))
+
+    def _batches(self, kinds: Collection[str] | None) -> Iterator[list[StoredRecord]]:
+        seen = _Seen()
         for number, name in enumerate(self._names):
             oldest = number == len(self._names) - 1
-            for record in self._archive(name):
-                if kinds is not None and record.kind not in kinds:
-                    continue
-                mark = _mark(key, record)
-                if mark in seen:
-                    continue
-                if not oldest:
-                    seen.add(mark)
-                if record.body is not None and (
-                    not self._part or self._selection.takes(record.kind, record.id, record.body)
-                ):
-                    yield record
+            for batch in self._archive(name):
+                if kinds is not None:
+                    batch = [record for record in batch if record.kind in kinds]
+                if number or not oldest:
+                    batch = seen.new(batch, remember=not oldest)
+                yield [
+                    record
+                    for record in batch
+                    if record.body is not None
+                    and (
+                        not self._part or self._selection.takes(record.kind, record.id, record.body)
+                    )
+                ]
 
-    def _archive(self, name: str) -> Iterator[StoredRecord]:
+    def _archive(self, name: str) -> Iterator[list[StoredRecord]]:
         try:
             reader = ArchiveReader(self._vault.place, name, self._vault.secrets, self._vault.pods)
-            yield from reader.records()
+            yield from reader.batches()
         except VaultdError as error:
             if isinstance(error, PlaceError) and error.code != "missing":
                 raise
@@ -208,6 +212,27 @@ class Snapshot:
             raise
 
 
-def _mark(key: bytes, record: StoredRecord) -> int:
-    text = f"{record.kind}\0{record.id}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8, key=key).digest(), "big")
+class _Seen:
+    """Which records came already, as 8-byte digests under a key that nobody else has."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.blake2b(digest_size=8, key=os.urandom(16))
+        self._marks: set[int] = set()
+
+    def new(self, records: Iterable[StoredRecord], *, remember: bool) -> list[StoredRecord]:
+        """Return those records that did not come before; remembers them where it is asked."""
+        marks = self._marks
+        found = []
+        for record in records:
+            mark = self._mark(record)
+            if mark not in marks:
+                found.append(record)
+                if remember:
+                    marks.add(mark)
+        return found
+
+    def _mark(self, record: StoredRecord) -> int:
+        # A copy spares the keyed hash its first block.
+        digest = self._hash.copy()
+        digest.update(f"{record.kind}\0{record.id}".encode("utf-8", "surrogatepass"))
+        return int.from_bytes(digest.digest(), "big")

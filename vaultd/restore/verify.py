@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from vaultd.errors import DamageError, ObjectMissing, VaultdError
 from vaultd.keys import fingerprint
-from vaultd.restore.snapshot import Snapshot, Vault
 from vaultd.vault.header import Header
-from vaultd.vault.integrity import check_archive, check_blob
-from vaultd.vault.listing import Problem, describe, open_vault, vault_ids
+from vaultd.vault.integrity import ArchiveCheck, check_blob
+from vaultd.vault.layout import vault_of
+from vaultd.vault.listing import Problem, arrange, describe, list_vault
 from vaultd.vault.place import Place
-from vaultd.vault.reader import ArchiveReader
+
+if TYPE_CHECKING:
+    from vaultd.restore.snapshot import Vault
 
 _AT_ONCE: Final = 8  # vaults of a far place read at the same time
 _FIRST: Final = 10
 _FAR: Final = 0.01  # seconds a vault
+_STEP: Final = 16  # vaults of a near place that a thread takes at a time
+_IN_MEMORY: Final = 500_000  # names
+
+_Listed: TypeAlias = "tuple[str, dict[str, int] | None]"
 
 
 @dataclass(slots=True)
@@ -56,36 +64,78 @@ def verify_place(place: Place) -> Verification:
     Reads each object once, in bounded memory. Raises PlaceError when the place cannot be listed.
     """
     result = Verification()
-    vaults = vault_ids(place)
+    vaults = _listed(place)
     begun = time.monotonic()
-    for vault_id in vaults[:_FIRST]:
-        result.take(_verify_vault(place, vault_id))
-    # On a near place several threads only wait for each other; on a far one all wait for it.
-    far = time.monotonic() - begun > _FAR * len(vaults[:_FIRST])
-    with ThreadPoolExecutor(_AT_ONCE if far else 1, thread_name_prefix="verify") as pool:
-        for found in pool.map(partial(_verify_vault, place), vaults[_FIRST:]):
+    first, rest = vaults[:_FIRST], vaults[_FIRST:]
+    result.take(_verify_vaults(place, first))
+    # On a near place threads wait for a core; on a far one all wait for the place.
+    far = time.monotonic() - begun > _FAR * len(first)
+    threads, step = (_AT_ONCE, 1) if far else (min(os.cpu_count() or 1, _AT_ONCE), _STEP)
+    parts = [rest[start : start + step] for start in range(0, len(rest), step)]
+    with ThreadPoolExecutor(threads, thread_name_prefix="verify") as pool:
+        for found in pool.map(partial(_verify_vaults, place), parts):
             result.take(found)
     return result
 
 
-def _verify_vault(place: Place, vault_id: str) -> Verification:
-    listing = open_vault(place, vault_id)
+def _listed(place: Place) -> list[_Listed]:
+    """Return the vaults of a place with their objects, from one listing.
+
+    Of a place with more objects than should lie in memory, the later ones are left to be listed
+    when their turn comes.
+    """
+    found: dict[str, dict[str, int] | None] = {}
+    left = _IN_MEMORY
+    for item in place.list():
+        vault_id = vault_of(item.name)
+        if vault_id is None:
+            continue
+        objects = found.setdefault(vault_id, {})
+        left -= 1
+        if left < 0:
+            found[vault_id] = None
+        elif objects is not None:
+            objects[item.name] = item.size
+    return sorted(found.items())
+
+
+def _verify_vaults(place: Place, vaults: Iterable[_Listed]) -> Verification:
+    result = Verification()
+    for vault_id, objects in vaults:
+        if objects is not None:
+            found = _verify_vault(place, vault_id, objects)
+            if all(problem.code != ObjectMissing.code for problem in found.problems):
+                result.take(found)
+                continue
+            # Retention may have removed it since the place was listed.
+        result.take(_verify_vault(place, vault_id, list_vault(place, vault_id)))
+    return result
+
+
+def _verify_vault(place: Place, vault_id: str, objects: Mapping[str, int]) -> Verification:
     result = Verification(vaults=1)
-    for problem in listing.problems:
-        result.add(problem)
     pods: dict[bytes, str] = {}
-    for entry in listing.entries:
-        result.archives += 1
-        result.bytes += entry.size
+    later: list[Problem] = []
+
+    def header_of(name: str, size: int) -> Header:
+        check = ArchiveCheck(place, name, size)
         try:
-            pods.setdefault(check_archive(place, entry.name, entry.size).pod, entry.name)
+            check.finish()
         except (DamageError, ObjectMissing) as error:
-            result.add(describe(error, entry.name))
+            later.append(describe(error, name))
+        else:
+            pods.setdefault(check.header.pod, name)
+        return check.header
+
+    listing = arrange(vault_id, objects, header_of)
+    for problem in (*listing.problems, *later):
+        result.add(problem)
+    result.archives = len(listing.entries)
+    result.blobs = len(listing.blobs)
+    result.bytes = sum(entry.size for entry in listing.entries) + sum(listing.blobs.values())
     for name, size in listing.blobs.items():
-        result.blobs += 1
-        result.bytes += size
         try:
-            header: Header = check_blob(place, name, size)
+            header = check_blob(place, name, size)
         except (DamageError, ObjectMissing) as error:
             result.add(describe(error, name))
         else:
@@ -105,13 +155,15 @@ def _verify_vault(place: Place, vault_id: str) -> Verification:
 
 def verify_records(vault: Vault, result: Verification) -> None:
     """Decrypt and check every record of every archive, the newest point's counts and pictures."""
+    from vaultd.vault.reader import ArchiveReader
+
     for problem in vault.problems:
         result.add(problem)
     for point in vault.points:
         try:
             reader = ArchiveReader(vault.place, point.entry.name, vault.secrets, vault.pods)
-            for _ in reader.records():
-                result.records += 1
+            for batch in reader.batches():
+                result.records += len(batch)
         except VaultdError as error:
             result.add(describe(error, point.entry.name))
     if vault.points:
@@ -119,6 +171,8 @@ def verify_records(vault: Vault, result: Verification) -> None:
 
 
 def _verify_newest(vault: Vault, result: Verification) -> None:
+    from vaultd.restore.snapshot import Snapshot
+
     snapshot = Snapshot(vault, vault.points[-1])
     counts: Counter[str] = Counter()
     for record in snapshot.records():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from vaultd.errors import DamageError
+from vaultd.vault.clear_header import read_clear_header
 from vaultd.vault.header import Header, decode_header, verify
 from vaultd.vault.layout import (
     BLOB_MAGIC,
@@ -15,7 +16,6 @@ from vaultd.vault.layout import (
     whole_message,
 )
 from vaultd.vault.place import Place
-from vaultd.vault.reader import read_clear_header
 from vaultd.vault.stream import ObjectStream
 
 _STEP: Final = 1024 * 1024
@@ -26,18 +26,34 @@ def check_archive(place: Place, name: str, size: int) -> Header:
 
     Raises DamageError, ObjectMissing or PlaceError.
     """
-    stream = ObjectStream(place, name)
-    header, _ = read_clear_header(stream, name)
-    _check_rest(stream, header, name, size)
-    parts = parse_archive_name(name)
-    if parts is None or parts[2] != stream.digest():
-        raise DamageError(f"{name} is not the object that its name promises.")
-    return header
+    check = ArchiveCheck(place, name, size)
+    check.finish()
+    return check.header
+
+
+class ArchiveCheck:
+    """`check_archive` in two steps, for whom the header is of use even if the rest is damaged.
+
+    Both steps raise DamageError, ObjectMissing or PlaceError.
+    """
+
+    def __init__(self, place: Place, name: str, size: int) -> None:
+        self.name = name
+        self.size = size
+        self._stream = ObjectStream(place, name, size)
+        self.header, _ = read_clear_header(self._stream, name)
+
+    def finish(self) -> None:
+        """Read and check what follows the header."""
+        _check_rest(self._stream, self.header, self.name, self.size)
+        parts = parse_archive_name(self.name)
+        if parts is None or parts[2] != self._stream.digest():
+            raise DamageError(f"{self.name} is not the object that its name promises.")
 
 
 def check_blob(place: Place, name: str, size: int) -> Header:
     """Read a whole blob; check header, end signature and that it stands under its own name."""
-    stream = ObjectStream(place, name)
+    stream = ObjectStream(place, name, size)
     header, offset = decode_header(BLOB_MAGIC, stream.peek(MAX_HEADER + 128), name)
     stream.read_exact(offset)
     if header.blob is None or blob_name(header.vault.hex(), header.blob) != name:

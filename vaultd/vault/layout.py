@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import Final
 
 ARCHIVE_MAGIC: Final = b"vaultd-archive\x00\x01"
@@ -46,6 +47,7 @@ def archive_name(vault_id: str, sequence: int, digest: bytes) -> str:
     return f"{vault_id}/{sequence:010d}-{digest.hex()}"
 
 
+@lru_cache(maxsize=64)
 def parse_archive_name(name: str) -> tuple[str, int, bytes] | None:
     """Return (vault id, sequence, hash) of an archive's name, or None for other objects."""
     match = _ARCHIVE_NAME.fullmatch(name)

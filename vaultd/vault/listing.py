@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from vaultd.errors import DamageError, ObjectMissing, VaultdError
+from vaultd.vault.clear_header import read_clear_header
 from vaultd.vault.header import Header
 from vaultd.vault.layout import parse_archive_name, vault_of
 from vaultd.vault.place import Place
-from vaultd.vault.reader import read_clear_header
 from vaultd.vault.stream import ObjectStream
 
 
@@ -59,34 +60,53 @@ def open_vault(place: Place, vault_id: str, *, headers: bool = True) -> VaultLis
 
     Damage becomes `problems`, not exceptions; raises PlaceError when the place cannot be read.
     """
+
+    def header(name: str, _size: int) -> Header:
+        return read_clear_header(ObjectStream(place, name), name)[0]
+
+    return arrange(vault_id, list_vault(place, vault_id), header if headers else None)
+
+
+def list_vault(place: Place, vault_id: str) -> dict[str, int]:
+    """Return names and sizes of a vault's objects. Raises PlaceError."""
+    return {item.name: item.size for item in place.list(f"{vault_id}/")}
+
+
+def arrange(
+    vault_id: str, objects: Mapping[str, int], header_of: Callable[[str, int], Header] | None
+) -> VaultListing:
+    """Put a vault's objects, names with sizes, in order; check the chain if there are headers.
+
+    `header_of(name, size)` may raise DamageError or ObjectMissing, which become `problems`.
+    """
     listing = VaultListing(vault_id)
     # A host that is in disorder must not hide which archive is the newest.
-    items = {item.name: item for item in place.list(f"{vault_id}/")}
-    for _, item in sorted(items.items()):
-        parts = parse_archive_name(item.name)
+    for name, size in sorted(objects.items()):
+        parts = parse_archive_name(name)
         if parts is not None:
-            header = _header(place, item.name, listing) if headers else None
-            listing.entries.append(Entry(item.name, parts[1], parts[2], item.size, header))
-        elif item.name.startswith(f"{vault_id}/blob-"):
-            listing.blobs[item.name] = item.size
-        elif item.name.startswith(f"{vault_id}/escrow-"):
-            listing.escrows.append(item.name)
+            header = None if header_of is None else _header(header_of, name, size, listing)
+            listing.entries.append(Entry(name, parts[1], parts[2], size, header))
+        elif name.startswith(f"{vault_id}/blob-"):
+            listing.blobs[name] = size
+        elif name.startswith(f"{vault_id}/escrow-"):
+            listing.escrows.append(name)
         else:
             listing.problems.append(
-                Problem("stray", item.name, f"{item.name} is no object of a vault; ignored.")
+                Problem("stray", name, f"{name} is no object of a vault; ignored.")
             )
-    if headers:
+    if header_of is not None:
         _check_chain(listing)
     return listing
 
 
-def _header(place: Place, name: str, listing: VaultListing) -> Header | None:
+def _header(
+    header_of: Callable[[str, int], Header], name: str, size: int, listing: VaultListing
+) -> Header | None:
     try:
-        header, _ = read_clear_header(ObjectStream(place, name), name)
+        return header_of(name, size)
     except (DamageError, ObjectMissing) as error:
         listing.problems.append(Problem(error.code, name, str(error)))
         return None
-    return header
 
 
 def _check_chain(listing: VaultListing) -> None:

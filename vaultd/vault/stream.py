@@ -13,11 +13,16 @@ _STEP: Final = 1024 * 1024
 
 
 class ObjectStream:
-    """Reads one object front to back; `digest()` is the hash of all that was consumed."""
+    """Reads one object front to back; `digest()` is the hash of all that was consumed.
 
-    def __init__(self, place: Place, name: str) -> None:
+    `size`, where it is known, tells how much of the object is worth a single read.
+    """
+
+    def __init__(self, place: Place, name: str, size: int | None = None) -> None:
         self._place = place
         self._name = name
+        # One more byte than there should be shows in the same read that this is the end.
+        self._first = _FIRST if size is None else min(size + 1, _STEP)
         self._buffer = b""
         self._start = 0
         self._offset = 0
@@ -27,16 +32,17 @@ class ObjectStream:
         self.position = 0
 
     def _fill(self, wanted: int) -> None:
-        pieces = [self._buffer[self._start :]]
-        have = len(pieces[0])
+        left = self._buffer[self._start :]
+        have = len(left)
+        pieces = [left] if left else []
         while have < wanted and not self._ended:
-            step = max(_FIRST if self._offset == 0 else _STEP, wanted - have)
+            step = max(self._first if self._offset == 0 else _STEP, wanted - have)
             piece = self._place.read(self._name, self._offset, step)
             self._ended = len(piece) < step
             self._offset += len(piece)
             have += len(piece)
             pieces.append(piece)
-        self._buffer = b"".join(pieces)
+        self._buffer = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._start = 0
 
     def peek(self, size: int) -> bytes:

@@ -1,0 +1,25 @@
+"""The clear header read from a place: is it the one that belongs under this name?"""
+
+from __future__ import annotations
+
+from vaultd.errors import DamageError
+from vaultd.vault.header import Header, decode_header
+from vaultd.vault.layout import ARCHIVE_MAGIC, MAX_HEADER, parse_archive_name
+from vaultd.vault.stream import ObjectStream
+
+
+def read_clear_header(stream: ObjectStream, name: str) -> tuple[Header, bytes]:
+    """Consume an archive's header; return it with the clear bytes it came from.
+
+    Raises DamageError when it is damaged or stands under a name that is not its own.
+    """
+    header, offset = decode_header(ARCHIVE_MAGIC, stream.peek(MAX_HEADER + 128), name)
+    parts = parse_archive_name(name)
+    if header.sequence < 1:
+        raise DamageError(f"{name} has the sequence {header.sequence}; archives count from 1.")
+    if parts is None or parts[0] != header.vault.hex() or parts[1] != header.sequence:
+        raise DamageError(
+            f"{name} is the archive {header.sequence} of vault {header.vault.hex()[:8]}… "
+            "under another name; somebody moved it."
+        )
+    return header, stream.read_exact(offset)

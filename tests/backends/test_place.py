@@ -16,9 +16,12 @@ from vaultd.errors import PlaceError, PlaceRefused, UsageError
 
 def root_of(url: str) -> Path:
     place = open_place(url)
-    assert isinstance(place, PatientBackend)
-    assert isinstance(place.inner, FolderBackend)
-    return place.inner.root
+    assert isinstance(place, FolderBackend)
+    metered = open_place(url, Target(url), name="main")
+    assert isinstance(metered, PatientBackend)
+    assert isinstance(metered.inner, FolderBackend)
+    assert metered.inner.root == place.root
+    return place.root
 
 
 def test_a_file_url_is_a_folder() -> None:

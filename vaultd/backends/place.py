@@ -78,16 +78,17 @@ def open_place(
     """
     parts = parse_place(url)
     if parts.scheme == "file":
-        return _file(parts, create=create, guard=guard)
+        backend: Backend = _file(parts, create=create, guard=guard)
+        if target is None:  # to read a folder, fewer libraries are enough
+            return backend
+    from vaultd.backends.patient import Patience, PatientBackend
     from vaultd.config import Target
 
     target = target or Target(url)
     where = f"targets.{name}" if name else "the place"
-    order = _Order(parts, target, where, create, guard)
-    from vaultd.backends.patient import Patience, PatientBackend
-
-    patience = Patience(tries=target.tries)
-    return PatientBackend(_OPENERS[parts.scheme](order), name or parts.host or "it", patience)
+    if parts.scheme != "file":
+        backend = _OPENERS[parts.scheme](_Order(parts, target, where, create, guard))
+    return PatientBackend(backend, name or parts.host or "it", Patience(tries=target.tries))
 
 
 def _file(url: PlaceUrl, *, create: bool, guard: Guard | None) -> Backend:
@@ -283,7 +284,6 @@ def _quoted(path: str) -> str:
 
 
 _OPENERS: Final[dict[str, Callable[[_Order], Backend]]] = {
-    "file": _file,
     "s3": _s3,
     "webdav": _webdav,
     "webdavs": _webdav,

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from vaultd.backends.base import Backend, Space
-from vaultd.config import OWN, Target, shown_bytes
+from vaultd.config import OWN, Target
 from vaultd.errors import PlaceError, PlaceFull
+from vaultd.sizes import shown_bytes
 
 _FRESH: Final = 30.0  # seconds for which an answer counts; new vaults come by the hundred
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import click
 
-from vaultd.config import shown_bytes as size
+from vaultd.sizes import shown_bytes as size
 
 __all__ = ["emit_json", "line", "plural", "remark", "size"]
 

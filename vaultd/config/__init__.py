@@ -24,7 +24,7 @@ from vaultd.config.sections import (
     UserTargets,
 )
 from vaultd.config.targets import SECRETS, Target
-from vaultd.config.values import byte_count, duration, percentage, redact_url, shown_bytes
+from vaultd.config.values import byte_count, duration, percentage, redact_url
 
 __all__ = [
     "DEFAULT_TEXT",
@@ -50,7 +50,6 @@ __all__ = [
     "percentage",
     "read_key",
     "redact_url",
-    "shown_bytes",
     "target_from_texts",
     "target_from_variables",
 ]

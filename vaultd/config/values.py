@@ -43,16 +43,6 @@ def byte_count(text: str, key: str) -> int:
     return int(float(match[1]) * (1024 if "i" in unit else 1000) ** _UNITS[unit[:1]])
 
 
-def shown_bytes(count: int) -> str:
-    """Return a byte count for people: `3.4 MiB`."""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{int(value)} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:,.1f} TiB"
-
-
 def redact_url(url: str) -> str:
     """Return a URL without its password, for people and logs; rather too little than too much."""
     return _PASSWORD_OPTION.sub(r"\1…", _PASSWORD.sub(r"\1:…@", url))

@@ -21,16 +21,30 @@ class WebdavFolders:
         self._verbs, self._create = verbs, create
         self._lock = threading.Lock()
         self._known: set[str] = set()
+        self._turns: dict[str, threading.Lock] = {}
 
     def make(self, folder: str) -> None:
-        """Make a folder below the root and those above it, one request where only it is new."""
-        if folder and folder not in self._known:
-            with self._lock:
-                self._make(folder)
+        """Make a folder below the root and those above it, one request where only it is new.
 
-    def _make(self, folder: str) -> None:
+        Several threads make several folders at once, and each folder once.
+        """
         if not folder or folder in self._known:
             return
+        with self._lock:
+            turn = self._turns.setdefault(folder, threading.Lock())
+        # Whoever holds a folder's turn waits only for those above it.
+        with turn:
+            if folder not in self._known:
+                self._make(folder)
+        with self._lock:
+            self._turns.pop(folder, None)
+
+    def saw(self, folder: str) -> None:
+        """Remember that a listing showed this folder."""
+        if folder:
+            self._known.add(folder)
+
+    def _make(self, folder: str) -> None:
         url = self._verbs.url(folder, collection=True)
         answer = self._verbs.mkcol(url, fine=(*_DONE, *_NO_PARENT))
         if answer.status in _NO_PARENT:
@@ -38,14 +52,13 @@ class WebdavFolders:
             if not parent:
                 self.check_root()
             self._known.discard(parent)
-            self._make(parent)
+            self.make(parent)
             self._verbs.mkcol(url, fine=_DONE)
         self._known.add(folder)
 
     def forget(self) -> None:
         """Take no folder for granted any more."""
-        with self._lock:
-            self._known.clear()
+        self._known.clear()
 
     def make_root(self) -> None:
         """Make the root and what is missing above it, or raise PlaceError where it may not."""

@@ -12,6 +12,7 @@ from vaultd.errors import PlaceError
 
 _DONE: Final = (200, 201, 405)  # 405: it is there (RFC 4918 9.3.1)
 _NO_PARENT: Final = (404, 409, 410)
+_FORBIDDEN: Final = 403
 
 
 class WebdavFolders:
@@ -46,15 +47,24 @@ class WebdavFolders:
 
     def _make(self, folder: str) -> None:
         url = self._verbs.url(folder, collection=True)
-        answer = self._verbs.mkcol(url, fine=(*_DONE, *_NO_PARENT))
-        if answer.status in _NO_PARENT:
+        if self._mkcol(url) in _NO_PARENT:
             parent = folder.rpartition("/")[0]
             if not parent:
                 self.check_root()
             self._known.discard(parent)
             self.make(parent)
-            self._verbs.mkcol(url, fine=_DONE)
+            self._mkcol(url, fine=_DONE)
         self._known.add(folder)
+
+    def _mkcol(self, url: httpx.URL, fine: tuple[int, ...] = (*_DONE, *_NO_PARENT)) -> int:
+        answer = self._verbs.mkcol(url, fine=(*fine, _FORBIDDEN))
+        if answer.status != _FORBIDDEN:
+            return answer.status
+        # Apache says so too where another process makes it at this moment.
+        entry = self._verbs.look(url)
+        if entry is None or not entry.collection:
+            raise self._verbs.http.refusal(answer, "make folders", harmless=True)
+        return 405
 
     def forget(self) -> None:
         """Take no folder for granted any more."""
@@ -67,13 +77,12 @@ class WebdavFolders:
         self._make_all(self._verbs.url("", collection=True))
 
     def _make_all(self, url: httpx.URL) -> None:
-        answer = self._verbs.mkcol(url, fine=(*_DONE, *_NO_PARENT))
-        if answer.status in _NO_PARENT:
+        if self._mkcol(url) in _NO_PARENT:
             parent = url.raw_path.decode("ascii").rstrip("/").rpartition("/")[0]
             if not parent:
                 raise self.no_root()
             self._make_all(url.copy_with(raw_path=f"{parent}/".encode("ascii")))
-            self._verbs.mkcol(url, fine=_DONE)
+            self._mkcol(url, fine=_DONE)
 
     def check_root(self) -> None:
         """Raise PlaceError where the root is not there (or make it, with `create`).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,11 +27,12 @@ Figures = dict[str, Any]
 _WORKERS: Final = 2
 _TRANSFERS: Final = 16
 _MIB: Final = 1024 * 1024
-# Seconds there and back that are added: how many blobs are sent then.
-_BLOBS: Final = {0.0: 64, 0.02: 24, 0.08: 16}
+_DELAYS: Final = (0.0, 0.02, 0.08)  # seconds there and back
 # rclone sends WebDAV at most 100 requests a second: 2,000 archives would take it 80 seconds.
 _ARCHIVES: Final = {"moto": 2_000, "Swift": 500, "wsgidav": 500, "Apache": 500}
 _BLOB: Final = 16 * _MIB
+_BLOBS: Final = 64
+_ALONE: Final = 8  # blobs that are also sent one after the other
 
 
 class _Team:
@@ -105,21 +107,30 @@ def _small(team: _Team, place: Place, folder: Path, round_trip: float) -> Figure
     }
 
 
-def _blobs(team: _Team, place: Place, folder: Path, round_trip: float, count: int) -> Figures:
-    source = folder / "blobs"
-    source.mkdir()
-    for number in range(count):
-        (source / f"blob-{number}").write_bytes(os.urandom(_BLOB))
+def _blobs(team: _Team, place: Place, source: Path, round_trip: float) -> Figures:
     files = [str(file) for file in sorted(source.iterdir())]
-    figures: Figures = {"round_trip": round_trip, "bytes": count * _BLOB}
     tag = f"{round_trip * 1000:.0f}"
     with _way(place, round_trip) as (port, _):
-        figures["rclone"] = place.at(f"theirs-{tag}", port).rclone(source, _TRANSFERS)
-        for name, alone in (("vaultd", False), ("alone", True)):
-            there = place.at(f"{name}-{tag}", port)
-            figures[name], _ = team.do("blobs", there, files=files, alone=alone)
-    shutil.rmtree(source)
-    return figures
+        rclone = place.at(f"theirs-{tag}", port).rclone(source, _TRANSFERS)
+        vaultd, _ = team.do("blobs", place.at(f"ours-{tag}", port), files=files, alone=False)
+        some = files[:_ALONE]
+        alone, _ = team.do("blobs", place.at(f"alone-{tag}", port), files=some, alone=True)
+    for folder in ("theirs", "ours", "alone"):
+        _clear(place.at(f"{folder}-{tag}"))
+    return {
+        "round_trip": round_trip,
+        "bytes": len(files) * _BLOB,
+        "rclone": rclone,
+        "vaultd": vaultd,
+        "alone": alone * len(files) / len(some),
+    }
+
+
+def _clear(place: Place) -> None:
+    """Give the machine its memory or disk back."""
+    backend = place.backend(1)
+    for info in backend.list():
+        backend.delete(info.name)
 
 
 def _listing(place: Place, vaults: int) -> Figures:
@@ -127,10 +138,7 @@ def _listing(place: Place, vaults: int) -> Figures:
     backend = place.at("many").backend(_TRANSFERS)
 
     def one(number: int) -> None:
-        with tempfile.SpooledTemporaryFile() as data:
-            data.write(b"vault")
-            data.seek(0)
-            backend.create(f"{number:032x}/0000000001-{number:064x}", data, 5)  # type: ignore[arg-type]
+        backend.create(f"{number:032x}/0000000001-{number:064x}", io.BytesIO(b"vault"), 5)
 
     with ThreadPoolExecutor(_TRANSFERS) as pool:
         list(pool.map(one, range(vaults)))
@@ -141,24 +149,36 @@ def _listing(place: Place, vaults: int) -> Figures:
     return {"vaults": vaults, "requests": sum(seen.requests.values())}
 
 
-def targets(
-    archives: dict[str, int] = _ARCHIVES, blobs: dict[float, int] = _BLOBS, vaults: int = 10_000
-) -> Figures:
+@dataclass(frozen=True)
+class Size:
+    """How much is measured: archives by server, blobs, added delays, vaults to list."""
+
+    archives: dict[str, int]
+    blobs: int
+    delays: tuple[float, ...]
+    vaults: int
+
+
+FULL: Final = Size(_ARCHIVES, _BLOBS, _DELAYS, 10_000)
+QUICK: Final = Size(dict.fromkeys(SERVERS, 6), 1, _DELAYS[:2], 1_001)
+
+
+def targets(size: Size) -> Figures:
     """Return the figures of each server, and how many uploads there are at once."""
     found: Figures = {"uploads": Limits().uploads, "transfers": _TRANSFERS, "servers": {}}
-    for name, start in SERVERS.items():
-        print(f"  {name} …", file=sys.stderr, flush=True)
-        folder = Path(tempfile.mkdtemp(prefix="vaultd-bench-"))
-        with start() as place:
-            found["servers"][name] = _one(place, folder, archives[name], blobs, vaults)
-        shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(prefix="vaultd-bench-") as kept:
+        blobs = Path(kept)
+        for number in range(size.blobs):
+            (blobs / f"blob-{number}").write_bytes(os.urandom(_BLOB))
+        for name, start in SERVERS.items():
+            print(f"  {name} …", file=sys.stderr, flush=True)
+            with start() as place, tempfile.TemporaryDirectory(prefix="vaultd-bench-") as folder:
+                found["servers"][name] = _one(place, Path(folder), blobs, size)
     return found
 
 
-def _one(
-    place: Place, folder: Path, archives: int, blobs: dict[float, int], vaults: int
-) -> Figures:
-    team = _Team(folder, archives)
+def _one(place: Place, folder: Path, blobs: Path, size: Size) -> Figures:
+    team = _Team(folder, size.archives[place.name])
     try:
         _, cold = team.do("cold", place.at("ours"))
         # The first night makes the vaults, and its time is not counted.
@@ -167,15 +187,10 @@ def _one(
         team.do("commit", place.at("ours"))
         place.at("theirs").rclone(first, _TRANSFERS)
         figures: Figures = {"kind": place.kind, "cold": cold}
-        figures["small"] = [_small(team, place, folder, delay) for delay in blobs]
-        figures["blobs"] = [_blobs(team, place, folder, delay, n) for delay, n in blobs.items()]
+        figures["small"] = [_small(team, place, folder, delay) for delay in size.delays]
+        figures["blobs"] = [_blobs(team, place, blobs, delay) for delay in size.delays]
         if place.name == "moto":
-            figures["listing"] = _listing(place, vaults)
+            figures["listing"] = _listing(place, size.vaults)
         return figures
     finally:
         team.close()
-
-
-def quick() -> Figures:
-    """Measure all of it small."""
-    return targets(dict.fromkeys(SERVERS, 6), {0.0: 1, 0.02: 1}, 1_001)

@@ -32,17 +32,19 @@ class SizedReader:
     def take(self, count: int) -> bytes:
         """Return the next `count` bytes, fewer only at the end, where the data must end too."""
         wanted = min(count, self.left)
-        taken = bytearray()
-        while len(taken) < wanted:
-            piece = self._data.read(wanted - len(taken))
+        pieces: list[bytes] = []
+        taken = 0
+        while taken < wanted:
+            piece = self._data.read(wanted - taken)
             if not piece:
-                missing = self.left - len(taken)
+                missing = self.left - taken
                 raise PlaceError(f"The data ended {missing} bytes before its promised size.")
-            taken += piece
+            pieces.append(piece)
+            taken += len(piece)
         self.left -= wanted
-        if len(taken) > wanted or (not self.left and self._data.read(1)):
+        if taken > wanted or (not self.left and self._data.read(1)):
             raise PlaceError(f"The data is longer than its promised {self._size} bytes.")
-        return bytes(taken)
+        return b"".join(pieces)  # no copy of a single one
 
 
 def create(client: S3Client, name: str, data: BinaryIO, size: int) -> None:

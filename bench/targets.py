@@ -29,7 +29,7 @@ _TRANSFERS: Final = 16
 _MIB: Final = 1024 * 1024
 _DELAYS: Final = (0.0, 0.02, 0.08)  # seconds there and back
 # rclone sends WebDAV at most 100 requests a second: 2,000 archives would take it 80 seconds.
-_ARCHIVES: Final = {"moto": 2_000, "Swift": 500, "wsgidav": 500, "Apache": 500}
+_ARCHIVES: Final = {"moto": 2_000, "Swift": 400, "wsgidav": 300, "Apache": 300}
 _BLOB: Final = 16 * _MIB
 _BLOBS: Final = 64
 _ALONE: Final = 8  # blobs that are also sent one after the other

@@ -96,7 +96,7 @@ def test_every_scheme_has_a_backend_that_shows_no_secret(
         ("s3://bucket/a", 24),
         ("webdavs://host/a", 24),
         ("nextcloud://host", 8),
-        ("sftp://me@host/a", 8),
+        ("ftps://me@host/a", 8),
     ],
 )
 def test_as_many_requests_go_at_once_as_asked_for_and_as_the_kind_of_place_takes(

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types check bench lock clean servers
+.PHONY: demo test test-long lint types check bench lock clean servers
 
 demo: $(VENV)/.demo
 	@$(BIN)/vaultd demo --keep "$$(mktemp -d)/demo"
@@ -14,6 +14,11 @@ test: $(VENV)/.dev servers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+# What takes minutes: long simulations, the kill loops, 256 MB objects, Ceph.
+test-long: $(VENV)/.dev servers
+	@sh tests/setup-servers.sh long
+	$(BIN)/pytest -m long -n 2 --dist loadgroup
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format vaultd tests tools bench

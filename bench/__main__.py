@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import report
+from bench import report, targets
 from bench.pod import FIFTY_THOUSAND, TWO_THOUSAND, Shape
 from bench.scale import big_pod, small_pod
 from bench.stages import stages
@@ -42,6 +42,7 @@ PARTS: dict[str, Callable[[bool], Any]] = {
     "big": lambda quick: big_pod(_FEW, 2) if quick else big_pod(FIFTY_THOUSAND, 500),
     "year": lambda quick: year(5 if quick else 365),
     "stages": lambda quick: stages(_FEW if quick else _HUNDREDS),
+    "targets": lambda quick: targets.targets(targets.QUICK if quick else targets.FULL),
 }
 
 

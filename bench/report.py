@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench import plots
+from bench.report_targets import far_targets
+from bench.tables import Table
+from bench.tables import row as _row
 
 _STAGES: Final = {
     "read": "COPY of the same tables",
@@ -18,8 +21,6 @@ _STAGES: Final = {
     "write": "write and fsync",
 }
 _KIB: Final = 1024
-
-Table = list[str]
 
 
 def write_report(figures: dict[str, Any], docs: Path) -> str:
@@ -45,13 +46,11 @@ def write_report(figures: dict[str, Any], docs: Path) -> str:
         page += _stages(figures["stages"])
     if "heavy" in figures:
         page += _heavy(figures["heavy"])
+    if "targets" in figures:
+        page += far_targets(figures["targets"])
     text = "\n".join(page)
     (docs / "performance.md").write_text(text, encoding="utf-8")
     return text
-
-
-def _row(what: str, target: str, value: str, met: bool) -> str:
-    return f"| {what} | {target} | {value} | {'met' if met else '**missed**'} |"
 
 
 def _pod(

@@ -22,6 +22,10 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "diaspora"
 _numbers = count()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    servers.required()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if "long" in str(config.getoption("markexpr", "")):
         return

@@ -9,8 +9,14 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, NoReturn
 
 import pytest
+
+# What VAULTD_TEST_REQUIRE may name: where one is missing, its tests fail and are not skipped.
+NAMES: Final = frozenset(
+    "postgresql mariadb apache rclone vsftpd sshd moto swift wsgidav pyftpdlib pyopenssl ceph".split()
+)
 
 
 @dataclass
@@ -29,9 +35,20 @@ class Server:
             self.process.kill()
 
 
-def unavailable(name: str, reason: str) -> None:
+def required() -> set[str]:
+    """Return the servers that VAULTD_TEST_REQUIRE names; raises UsageError for unknown ones."""
+    names = {name for name in os.environ.get("VAULTD_TEST_REQUIRE", "").split(",") if name}
+    if names - NAMES:
+        raise pytest.UsageError(
+            f"VAULTD_TEST_REQUIRE names {sorted(names - NAMES)}; there are {sorted(NAMES)}."
+        )
+    return names
+
+
+def unavailable(name: str, reason: str) -> NoReturn:
     """Skip, or fail where VAULTD_TEST_REQUIRE names this server."""
-    if name in os.environ.get("VAULTD_TEST_REQUIRE", "").split(","):
+    assert name in NAMES, f"{name} is missing in NAMES"
+    if name in required():
         pytest.fail(f"{name} is required here, but {reason}")
     pytest.skip(f"{name}: {reason}; see tests/setup-servers.sh")
 

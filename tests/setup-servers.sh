@@ -1,10 +1,16 @@
 #!/bin/sh
-# Install what the tests run against (databases, web, FTP and SSH servers, Chromium), or `pip`,
-# from Debian's packages when root; otherwise say in one line what to install, and go on.
+# Install what the tests run against (databases, web, FTP and SSH servers, Chromium), or `pip`, or
+# what only the long suite needs (`long`: Ceph), from Debian's packages when root; otherwise say in
+# one line what to install, and go on.
 set -eu
 need=""
 if [ "${1:-}" = pip ]; then
     need="python3-pip"
+elif [ "${1:-}" = long ]; then
+    command -v ceph-mon >/dev/null 2>&1 || need="$need ceph-mon"
+    command -v ceph-mgr >/dev/null 2>&1 || need="$need ceph-mgr"
+    command -v ceph-osd >/dev/null 2>&1 || need="$need ceph-osd"
+    command -v radosgw >/dev/null 2>&1 || need="$need radosgw"
 else
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need="$need postgresql"
     command -v mariadbd >/dev/null 2>&1 || [ -x /usr/sbin/mariadbd ] || need="$need mariadb-server"

@@ -7,11 +7,12 @@ one for each connection's number, like `random_plans(seed)`.
 from __future__ import annotations
 
 import random
+import re
 import socket
 import struct
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from typing import Literal
 _CHUNK = 64 * 1024
 _MAX_WAITING = 4 * 1024 * 1024  # bytes on the line, as a real one holds no more
 _PATIENCE = 0.5  # seconds after which a thread that waits for its socket looks up
+_REQUEST = re.compile(rb"([A-Z]{3,9}) \S+ HTTP/1\.1\r\n")
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST at once
 
 
@@ -76,12 +78,14 @@ class Proxy:
     """Listens on a free port of 127.0.0.1 (`port`) and forwards to `target` there.
 
     Used as a context manager. `plan` may be replaced at any time, and holds for the connections
-    made after that. `connections` counts those accepted, `up` and `down` the bytes passed on.
+    made after that. `connections` counts those accepted, `up` and `down` the bytes passed on,
+    `requests` the HTTP requests by method: one begins with a chunk where clients await answers.
     """
 
     def __init__(self, target: int, plan: Plan | Callable[[int], Plan] = Plan()) -> None:
         self.target, self.plan = target, plan
         self.connections = self.up = self.down = 0
+        self.requests: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._lines: set[_Line] = set()
         self._closed = False
@@ -158,10 +162,13 @@ class Proxy:
             with self._lock:
                 self._lines.discard(line)
 
-    def count(self, way: Literal["up", "down"], size: int) -> None:
-        """Add the bytes that a line has passed on."""
+    def count(self, way: Literal["up", "down"], size: int, piece: bytes = b"") -> None:
+        """Add the bytes that a line has passed on, and the request that `piece` begins."""
+        begun = _REQUEST.match(piece) if way == "up" else None
         with self._lock:
             setattr(self, way, getattr(self, way) + size)
+            if begun is not None:
+                self.requests[begun[1].decode()] += 1
 
 
 class _Line:
@@ -252,7 +259,7 @@ class _Line:
                 piece = piece[: limit - passed]
             self._send(sink, piece)
             passed += len(piece)
-            self.proxy.count(way, len(piece))
+            self.proxy.count(way, len(piece), piece)
             if passed == limit:
                 if limit == end:
                     self._end_in_good_order(sink)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +92,40 @@ def test_every_scheme_has_a_backend_that_shows_no_secret(
     assert isinstance(backend, PatientBackend)
     assert shown in repr(backend)
     assert "hidden" not in repr(backend)
+
+
+@pytest.mark.parametrize(
+    ("url", "most"),
+    [
+        ("s3://bucket/a", 24),
+        ("webdavs://host/a", 24),
+        ("nextcloud://host", 8),
+        ("ftps://me@host/a", 8),
+    ],
+)
+def test_as_many_requests_go_at_once_as_asked_for_and_as_the_kind_of_place_takes(
+    url: str, most: int
+) -> None:
+    backend = open_place(url, Target(url), at_once=24)
+    assert isinstance(backend, PatientBackend)
+    running, highest, lock, go = 0, 0, threading.Lock(), threading.Event()
+
+    def delete(_: str) -> None:
+        nonlocal running, highest
+        with lock:
+            running += 1
+            highest = max(highest, running)
+        go.wait(10)
+        with lock:
+            running -= 1
+
+    backend.inner.delete = delete  # type: ignore[method-assign]
+    with ThreadPoolExecutor(32) as pool:
+        done = [pool.submit(backend.delete, f"n{number}") for number in range(64)]
+        while highest < most and not done[0].done():
+            time.sleep(0.01)
+        go.set()
+    assert highest == most
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,30 @@ def test_all_parts_measure_something_and_are_drawn() -> None:
         shutil.rmtree(folder)
 
 
+def test_far_targets_are_measured_beside_rclone() -> None:
+    for name, program in (("rclone", "rclone"), ("apache", "apache2")):
+        if shutil.which(program) is None and shutil.which(program, path="/usr/sbin") is None:
+            unavailable(name, f"there is no {program}")
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--quick", "targets"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stderr.rpartition("written to ")[2].strip())
+    try:
+        page = (folder / "performance.md").read_text()
+    finally:
+        shutil.rmtree(folder)
+    rows = [line for line in page.splitlines() if line.endswith(("| met |", "| **missed** |"))]
+    assert len(rows) == 24
+    counted = [line for line in rows if "requests that" in line]
+    assert len(counted) == 5
+    assert all(line.endswith("| met |") for line in counted), counted
+
+
 def test_an_unknown_part_is_refused() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench", "--quick", "everything"],

@@ -31,7 +31,7 @@ class Patience:
     first: float = 0.5
     longest: float = 30.0
     budget: float = 180.0
-    at_once: int = 8
+    at_once: int = 16
 
 
 class PatientBackend:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from vaultd.config import Target
 
 _IMPLICIT_FTPS: Final = 990
+# The others allow an address few sessions, or answer each with a process of their own.
+_TAKE_MANY: Final = frozenset({"s3", "webdav", "webdavs"})
+_FEW: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class _Order:
     where: str
     create: bool
     guard: Guard | None
+    at_once: int
 
     def secret(self, key: str) -> str:
         return self.target.secret(key, self.where)
@@ -70,10 +74,12 @@ def open_place(
     name: str = "",
     create: bool = False,
     guard: Guard | None = None,
+    at_once: int = 16,
 ) -> Backend:
     """Return the backend of a PLACE; with `create` a missing folder is made there.
 
-    `target` has credentials and settings, `name` is its name. Raises UsageError for a URL that
+    `target` has credentials and settings, `name` is its name, `at_once` bounds the requests at the
+    same time. Raises UsageError for a URL that
     is none or of an unknown scheme, ConfigError for secrets that cannot be read, PlaceError.
     """
     parts = parse_place(url)
@@ -86,9 +92,12 @@ def open_place(
 
     target = target or Target(url)
     where = f"targets.{name}" if name else "the place"
+    many = at_once if parts.scheme in _TAKE_MANY else min(at_once, _FEW)
     if parts.scheme != "file":
-        backend = _OPENERS[parts.scheme](_Order(parts, target, where, create, guard))
-    return PatientBackend(backend, name or parts.host or "it", Patience(tries=target.tries))
+        order = _Order(parts, target, where, create, guard, many)
+        backend = _OPENERS[parts.scheme](order)
+    patience = Patience(tries=target.tries, at_once=many)
+    return PatientBackend(backend, name or parts.host or "it", patience)
 
 
 def _file(url: PlaceUrl, *, create: bool, guard: Guard | None) -> Backend:
@@ -146,6 +155,7 @@ def _s3(order: _Order) -> Backend:
             ca_file=order.ca_file,
             connect_timeout=target.connect_timeout,
             read_timeout=target.read_timeout,
+            max_pool=order.at_once,
         ),
         connect=connect,
     )

@@ -238,6 +238,8 @@ class WebdavBackend:
             empty = False
             if isinstance(item, ObjectInfo):
                 yield item
+            else:
+                self.folders.saw(item.name)
         if empty:
             self.folders.check_root()
 

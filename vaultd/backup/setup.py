@@ -192,5 +192,6 @@ def _since_last_time(config: Config, name: str, findings: Sequence[Finding]) -> 
 def open_targets(config: Config) -> dict[str, Backend]:
     """Return a backend per configured target, by name; raises UsageError or PlaceError."""
     return {
-        name: open_place(target.url, target, name=name) for name, target in config.targets.items()
+        name: open_place(target.url, target, name=name, at_once=config.limits.uploads)
+        for name, target in config.targets.items()
     }

@@ -139,7 +139,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     batch_accounts: int = 500
     workers: int = 0
-    uploads: int = 8
+    uploads: int = 16
     bytes_per_second: int = 0
     rows_per_second: int = 0
     max_load: float = 0.0

@@ -1,4 +1,4 @@
-"""moto and Swift, each started once, and a fresh bucket for every test."""
+"""moto, Swift and Ceph, each started once, and a fresh bucket for every test."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from tests.backends.servers.ceph_rgw import CephRgw, start_ceph_rgw
 from tests.backends.servers.certificates import Authority
 from tests.backends.servers.http_front import HttpFront
 from tests.backends.servers.moto_s3 import Moto, start_moto
@@ -44,6 +45,19 @@ def swift() -> Iterator[Swift]:
     server = start_swift()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def ceph() -> Iterator[CephRgw]:
+    server = start_ceph_rgw()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def ceph_tls(ceph: CephRgw, authority: Authority) -> Iterator[HttpFront]:
+    with HttpFront(ceph.port, authority.issue("localhost")) as front:
+        yield front
 
 
 @pytest.fixture(scope="session")
@@ -106,6 +120,19 @@ def swift_place(swift: Swift, swift_client: Any) -> Place:
         return S3Settings(
             new_bucket(swift_client), **{"endpoint": swift.endpoint, **_KEYS, **settings}
         )
+
+    return place
+
+
+@pytest.fixture
+def ceph_place(ceph: CephRgw) -> Place:
+    """Give settings of a fresh bucket on Ceph's gateway."""
+    client = raw_client(ceph.endpoint)
+
+    def place(**settings: Any) -> S3Settings:
+        locked = settings.get("lock_mode") is not None
+        given = {"endpoint": ceph.endpoint, **_KEYS, **settings}
+        return S3Settings(new_bucket(client, ObjectLockEnabledForBucket=locked), **given)
 
     return place
 

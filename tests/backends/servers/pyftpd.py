@@ -20,6 +20,8 @@ def start_pyftpd(
     from tests.backends.servers.running import free_port, new_folder, start
     from tests.servers import unavailable
 
+    if importlib.util.find_spec("pyftpdlib") is None:
+        unavailable("pyftpdlib", "it is not installed")
     if certificate is not None and importlib.util.find_spec("OpenSSL") is None:
         unavailable("pyopenssl", "pyftpdlib has no TLS without the package pyopenssl")
     home = new_folder()

@@ -18,12 +18,14 @@ from vaultd.backup.looks import Look, looks, refusal
 from vaultd.backup.messages import Answer
 from vaultd.backup.pace import wait_for_quiet
 from vaultd.backup.pool import Pool, WorkerDiedError
-from vaultd.backup.report import AccountReport, RunReport, Status
+from vaultd.backup.report import AccountReport, RunReport, Status, unchanged
 from vaultd.backup.workbench import Workbench, open_workbench
+from vaultd.clock import now
 from vaultd.errors import VaultdError
 from vaultd.keys import PodKey
 from vaultd.selection import EVERYTHING, Selection
-from vaultd.sources.base import Source
+from vaultd.sources.base import ANY, Source
+from vaultd.state.marks import FINGERPRINT, doubtful, holds
 from vaultd.state.store import Enrollment, State
 
 if TYPE_CHECKING:
@@ -34,7 +36,6 @@ _WORTH_A_POOL: Final = 200  # accounts; fewer are done before worker processes h
 _PAGES: Final = (500, 4000)
 # A batch ends at this many known records, however few accounts: its indexes lie in memory.
 _BATCH_RECORDS: Final = 100_000
-_FINGERPRINT: Final = 16
 
 
 def run_backup(
@@ -90,44 +91,61 @@ class _Run:
     results: list[tuple[int, str, str]] = field(default_factory=list)
 
     def run(self, usernames: Collection[str] | None) -> RunReport:
-        started = time.monotonic()
-        state = self.bench.state
-        asked = state.enrolled() if usernames is None else len(set(usernames))
-        run_id = state.journal.start_run(asked)
-        problem: str | None = None
+        begun, started = now(), time.monotonic()
+        journal, run_id, problem = self.bench.state.journal, None, None
         try:
-            self._run(usernames)
+            watermark = self._watermark()
+            if usernames is None and self._nothing_was_written(watermark):
+                self._pass_over(self.bench.state.usernames())
+                journal.untouched_run(begun, self.report.looked_at)
+                return self.report
+            run_id = self._start(usernames)
+            self._run(usernames, watermark)
         except VaultdError as error:
             problem = str(error)
+            run_id = run_id or self._start(usernames)
             raise
         finally:
-            self._note_results()
             self.report.seconds = time.monotonic() - started
-            state.journal.finish_run(
-                run_id,
-                looked_at=self.report.looked_at,
-                changed=len(self.report.changed),
-                failed=len(self.report.failed),
-                size=self.report.bytes,
-                error=problem or ("It was asked to stop." if self.report.interrupted else None),
-            )
+            if run_id is not None:
+                self._note_results()
+                journal.finish_run(
+                    run_id,
+                    looked_at=self.report.looked_at,
+                    changed=len(self.report.changed),
+                    failed=len(self.report.failed),
+                    size=self.report.bytes,
+                    error=problem or ("It was asked to stop." if self.report.interrupted else None),
+                )
         return self.report
 
-    def _run(self, usernames: Collection[str] | None) -> None:
-        state, kind = self.bench.state, self._kind()
-        moment = None if self.selection.part else self.source.moment()
-        watermark = None if moment is None else hashlib.blake2b(moment + kind).digest()
-        if watermark is not None and state.marks.watermark() == watermark:
-            self._nothing_was_written(usernames)
+    def _start(self, usernames: Collection[str] | None) -> int:
+        state = self.bench.state
+        return state.journal.start_run(
+            state.enrolled() if usernames is None else len(set(usernames))
+        )
+
+    def _run(self, usernames: Collection[str] | None, watermark: bytes | None) -> None:
+        marks, kind = self.bench.state.marks, self._kind()
+        if self._nothing_was_written(watermark):
+            found = self.bench.state.enrollments(usernames)
+            self._unchanged([(each.id, each.username) for each in found])
+            self._refuse(set(usernames or ()) - {each.username for each in found})
             return
+        whole = usernames is None and not self.selection.part
+        changes = self.source.changes(marks.since()) if whole else ANY
+        if changes.usernames is not None:
+            usernames = self._suspects(changes.usernames, kind)
         ahead = 1 if self.pool is None else self.pool.size
         for look in looks(self.source, self._pages(usernames), ahead):
             self._page(look, kind)
             if self.report.interrupted:
                 return
-        failed = self.report.failed or any(a.notes for a in self.report.accounts)
-        if usernames is None and watermark is not None and not failed:
-            state.marks.set_watermark(watermark)
+        if whole and changes.until is not None:
+            marks.set_since(changes.until)
+        failed = any(a.status is Status.FAILED or a.notes for a in self.report.remarkable)
+        if whole and watermark is not None and not failed:
+            marks.set_watermark(watermark)
 
     def _kind(self) -> bytes:
         """Return 8 bytes that differ when the same account would be stored otherwise."""
@@ -142,19 +160,35 @@ class _Run:
         )
         return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
-    def _nothing_was_written(self, usernames: Collection[str] | None) -> None:
-        """The whole database is as it was when every account was up to date."""
-        state = self.bench.state
-        if usernames is None:
-            names = state.usernames()
-            state.journal.all_unchanged()
-        else:
-            found = state.enrollments(usernames)
-            names = [each.username for each in found]
-            self.results += [(each.id, Status.UNCHANGED.value, "") for each in found]
-            self._refuse(set(usernames) - set(names))
-        for name in names:
-            self._report(AccountReport(name, Status.UNCHANGED))
+    def _watermark(self) -> bytes | None:
+        """Return what stays the same while nothing is written; None where nobody can tell."""
+        moment = None if self.selection.part else self.source.moment()
+        return None if moment is None else hashlib.blake2b(moment + self._kind()).digest()
+
+    def _nothing_was_written(self, watermark: bytes | None) -> bool:
+        """Tell whether the whole database is as it was when every account was up to date."""
+        return watermark is not None and self.bench.state.marks.watermark() == watermark
+
+    def _suspects(self, changed: frozenset[str], kind: bytes) -> list[str]:
+        """Pass over every account that did not change since it was up to date; name the others."""
+        same, others = [], []
+        for number, name, mark in self.bench.state.marks.everybody():
+            if name in changed or mark is None or not holds(mark, kind):
+                others.append(name)
+            else:
+                same.append((number, name))
+        self._unchanged(same)
+        return others
+
+    def _unchanged(self, accounts: Sequence[tuple[int, str]]) -> None:
+        self.bench.state.journal.unchanged([number for number, _ in accounts])
+        self._pass_over([name for _, name in accounts])
+
+    def _pass_over(self, usernames: Sequence[str]) -> None:
+        self.report.pass_over(usernames)
+        if self.on_progress is not None:
+            for name in usernames:
+                self.on_progress(unchanged(name))
 
     def _refuse(self, names: Collection[str]) -> None:
         if names:
@@ -180,16 +214,22 @@ class _Run:
             self._done(each, report)
         marks = state.marks.of([each.id for each, _ in pairs])
         jobs: list[Job] = []
+        same: list[tuple[int, str]] = []
         for each, account in pairs:
             mark = look.fingerprints[account.key] + kind
             old = marks.get(each.id, b"")
             if old == mark and not self.selection.part:
-                self._done(each, AccountReport(each.username, Status.UNCHANGED))
+                same.append((each.id, each.username))
             else:
                 # Another place, or a first look: is what the state says really there?
-                elsewhere = bool(old) and old[_FINGERPRINT:] != kind
+                elsewhere = bool(old) and old[FINGERPRINT:] != kind
                 jobs.append(Job(each, account, mark, elsewhere))
         self._note_results()
+        self._unchanged(same)
+        if not self.selection.part:
+            # What does not come up to date now is looked at by the next run, whatever it is told.
+            state.marks.save({job.enrollment.id: doubtful(marks[job.enrollment.id])
+                              for job in jobs if job.enrollment.id in marks})  # fmt: skip
         counts = state.vaults.record_counts([job.enrollment.id for job in jobs])
         runner = BatchRunner(
             source=self.source,
@@ -258,7 +298,7 @@ class _Run:
         self._report(report)
 
     def _report(self, report: AccountReport) -> None:
-        self.report.accounts.append(report)
+        self.report.add(report)
         if self.on_progress is not None:
             self.on_progress(report)
 

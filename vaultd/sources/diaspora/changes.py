@@ -156,7 +156,8 @@ class ChangeFinder:
             known = dict(zip(array("q", before.users), array("q", before.rows), strict=True))
             if not new.get("users"):
                 return known, []
-            query = query.where(_among(users.c.id, new["users"]))
+            if len(new["users"]) < len(known) / 2:
+                query = query.where(_among(users.c.id, new["users"]))
         differing = []
         for number, value in _all(connection, query):
             if known.get(number) != value:
@@ -166,6 +167,8 @@ class ChangeFinder:
 
     def _names(self, connection: Connection, new: dict[str, list[int]]) -> frozenset[str]:
         """Return the names of all whose questions the new rows answer."""
+        if not any(new.values()):
+            return frozenset()
         users: set[int] = set()
         persons: set[int] = set()
         for question in self._questions:

@@ -1,6 +1,7 @@
 """A daemon in a process of its own, on the fake pod: `python -m tests.daemon.daemon_process DIR`.
 
-Every read but the first waits while there is a file `DIR/hold`; `DIR/every` is the period.
+Every read but the first waits while there is a file `DIR/hold`, and says so in it; `DIR/every` is
+the period.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ class HeldSource(FakeSource):
         self, accounts: Sequence[SourceAccount]
     ) -> Iterator[tuple[SourceAccount, Record | Trouble]]:
         for item in super().read(accounts):
-            while len(self.batches) > 1 and self.hold.exists():
-                time.sleep(0.01)
+            if len(self.batches) > 1 and self.hold.exists():
+                self.hold.write_text("held")
+                while self.hold.exists():
+                    time.sleep(0.01)
             yield item
 
 

@@ -107,16 +107,17 @@ def test_a_second_daemon_and_a_backup_by_hand_are_refused(daemon: Daemon) -> Non
 
 
 def test_a_stop_in_the_middle_of_a_run_leaves_the_rest_for_the_next_start(daemon: Daemon) -> None:
-    (daemon.folder / "hold").write_text("")
+    hold = daemon.folder / "hold"
+    hold.write_text("")
     process = daemon.start()
     daemon.hear("STATUS=Backing up 4")
     deadline = time.monotonic() + 30
-    while not daemon.done() and time.monotonic() < deadline:
+    while hold.read_text() != "held" and time.monotonic() < deadline:
         time.sleep(0.02)
     # The second account is held while it is read: it is the one in flight, the rest is left.
     process.send_signal(signal.SIGTERM)
     daemon.hear("STOPPING=1")
-    (daemon.folder / "hold").unlink()
+    hold.unlink()
     assert process.wait(timeout=60) == 0
     assert daemon.hear("STATUS=Last run").startswith("STATUS=Last run: 2 accounts looked at")
     assert len(daemon.done()) == 2

@@ -18,7 +18,6 @@ from vaultd.backup.messages import Answer, Task, decode_answer, read_message, wr
 from vaultd.config import Config
 from vaultd.errors import DatabaseError
 
-
 # For glibc: what a large account needed goes back to the system, and threads share one heap.
 _THRIFTY: Final = {
     "MALLOC_ARENA_MAX": "1",

@@ -14,6 +14,7 @@ import vaultd
 from vaultd.backends.base import Backend
 from vaultd.backup.account import Pod
 from vaultd.backup.batch import BatchRunner, Job
+from vaultd.backup.cutting import cut, page_size
 from vaultd.backup.looks import Look, looks, refusal
 from vaultd.backup.messages import Answer
 from vaultd.backup.pace import wait_for_quiet
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
     from vaultd.config import Config
 
 _WORTH_A_POOL: Final = 200  # accounts; fewer are done before worker processes have started
-# Accounts whose fingerprints are asked for at once: a question costs as much as 500 accounts.
-_PAGES: Final = (500, 4000)
-# A batch ends at this many known records, however few accounts: its indexes lie in memory.
-_BATCH_RECORDS: Final = 100_000
 
 
 def run_backup(
@@ -199,12 +196,12 @@ class _Run:
     def _pages(self, usernames: Collection[str] | None) -> Iterator[list[Enrollment]]:
         lanes = 1 if self.pool is None else self.pool.size
         if usernames is None:
-            yield from self.bench.state.pages(_page(self.bench.state.enrolled(), lanes))
+            yield from self.bench.state.pages(page_size(self.bench.state.enrolled(), lanes))
             return
         found = self.bench.state.enrollments(usernames)
         self._refuse(set(usernames) - {each.username for each in found})
         found.sort(key=lambda each: each.id)
-        size = _page(len(found), lanes)
+        size = page_size(len(found), lanes)
         for start in range(0, len(found), size):
             yield found[start : start + size]
 
@@ -240,7 +237,7 @@ class _Run:
             should_stop=self.should_stop,
             selection=self.selection,
         )
-        batches = _cut(jobs, self.config.limits.batch_accounts, counts)
+        batches = cut(jobs, self.config.limits.batch_accounts, counts)
         if self.pool is not None and len(jobs) >= _WORTH_A_POOL and not self.selection.part:
             self._in_workers(self.pool, runner, batches)
         else:
@@ -311,22 +308,3 @@ class _Run:
 def _url(config: Config, name: str) -> str:
     target = config.targets.get(name)
     return "" if target is None else target.url
-
-
-def _page(accounts: int, lanes: int) -> int:
-    """Return how many accounts to look at with one question, when `lanes` are asked at once."""
-    return min(_PAGES[1], max(_PAGES[0], -(-accounts // lanes)))
-
-
-def _cut(jobs: Sequence[Job], size: int, counts: Mapping[int, int]) -> Iterator[list[Job]]:
-    batch: list[Job] = []
-    records = 0
-    for job in jobs:
-        known = counts.get(job.enrollment.id, 0)
-        if batch and (len(batch) >= size or records + known > _BATCH_RECORDS):
-            yield batch
-            batch, records = [], 0
-        batch.append(job)
-        records += known
-    if batch:
-        yield batch

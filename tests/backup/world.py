@@ -19,7 +19,7 @@ from vaultd.errors import DamageError, DatabaseError
 from vaultd.keys import PodKey, Secrets
 from vaultd.records import Body, Record, Records, check_body, encode_record
 from vaultd.restore.snapshot import Snapshot, open_with_kit
-from vaultd.sources.base import SourceAccount, SourceInfo, Trouble
+from vaultd.sources.base import ANY, Changes, SourceAccount, SourceInfo, Trouble
 from vaultd.state.store import State
 
 POD_KEY = PodKey(b"the pod key of tests, 32 bytes..")
@@ -151,6 +151,9 @@ class FakeSource:
                 repr(seen).encode("utf-8", "replace"), digest_size=16
             ).digest()
         return found
+
+    def changes(self, since: bytes | None) -> Changes:
+        return ANY
 
     def moment(self) -> bytes | None:
         return None

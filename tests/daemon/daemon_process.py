@@ -1,6 +1,7 @@
 """A daemon in a process of its own, on the fake pod: `python -m tests.daemon.daemon_process DIR`.
 
-Reads take `DIR/slow` seconds a record where that file is there; `DIR/every` is the period.
+Every read but the first waits while there is a file `DIR/hold`, and says so in it; `DIR/every` is
+the period.
 """
 
 from __future__ import annotations
@@ -23,24 +24,27 @@ from vaultd.sources.base import SourceAccount, Trouble
 PEOPLE = ("alice", "bob", "carol", "dave")
 
 
-class SlowSource(FakeSource):
-    seconds = 0.0
+class HeldSource(FakeSource):
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.hold = folder / "hold"
 
     def read(
         self, accounts: Sequence[SourceAccount]
     ) -> Iterator[tuple[SourceAccount, Record | Trouble]]:
         for item in super().read(accounts):
-            time.sleep(self.seconds)
+            if len(self.batches) > 1 and self.hold.exists():
+                self.hold.write_text("held")
+                while self.hold.exists():
+                    time.sleep(0.01)
             yield item
 
 
-def source(folder: Path) -> SlowSource:
-    slow = SlowSource()
+def source(folder: Path) -> HeldSource:
+    held = HeldSource(folder)
     for name in PEOPLE:
-        slow.add(name).put("post", "p1", {"text": f"first of {name}"})
-    if (folder / "slow").exists():
-        slow.seconds = float((folder / "slow").read_text())
-    return slow
+        held.add(name).put("post", "p1", {"text": f"first of {name}"})
+    return held
 
 
 def prepare(folder: Path) -> World:

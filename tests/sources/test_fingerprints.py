@@ -144,7 +144,7 @@ def _other(column: Any, number: int) -> Any:
     return f"other{number}"[: getattr(column.type, "length", None) or 30]
 
 
-class _Edits:
+class Edits:
     """Random changes: of a value, of a reference, a row gone, a row copied."""
 
     def __init__(self, pod: Pod, seed: int) -> None:
@@ -203,7 +203,7 @@ class _Edits:
 
 
 def test_no_change_of_a_record_escapes_its_fingerprint(pod: Pod) -> None:
-    edits = _Edits(pod, seed=11)
+    edits = Edits(pod, seed=11)
     prints, bodies = pod.prints(), pod.bodies()
     changed = needless = 0
     names = [*TABLES, *TABLES]

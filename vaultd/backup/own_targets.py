@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol, runtime_checkable
 
@@ -93,6 +93,10 @@ class OwnPlaces:
     def __contains__(self, enrollment: Enrollment) -> bool:
         return enrollment.guid in self._rows
 
+    def of(self, guid: str) -> bool:
+        """Tell whether the account of this person has a target of its own."""
+        return guid in self._rows
+
     def __len__(self) -> int:
         return len(self._rows)
 
@@ -153,6 +157,10 @@ class OwnPlaces:
             told = [each.reason for each in report.targets if each.target == OWN]
             if told or report.status is Status.UNCHANGED:
                 self._results.append((enrollment.guid, " ".join(told)))
+
+    def note_well(self, enrollments: Iterable[Enrollment]) -> None:
+        """Remember that nothing was to be done for these."""
+        self._results += [(each.guid, "") for each in enrollments if each in self]
 
     def note_all_well(self) -> None:
         """Remember that nothing was to be done for anybody."""

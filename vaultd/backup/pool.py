@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from typing import Final
 
 import msgspec
 
@@ -16,6 +17,13 @@ from vaultd.backup.batch import Job
 from vaultd.backup.messages import Answer, Task, decode_answer, read_message, write_message
 from vaultd.config import Config
 from vaultd.errors import DatabaseError
+
+# For glibc: what a large account needed goes back to the system, and threads share one heap.
+_THRIFTY: Final = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+    "MALLOC_MMAP_THRESHOLD_": "65536",
+}
 
 
 class WorkerDiedError(Exception):
@@ -78,7 +86,12 @@ class Pool:
             return self._idle.get_nowait()
         except queue.Empty:
             command = [sys.executable, "-m", "vaultd.backup.worker"]
-            worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            worker = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**_THRIFTY, **os.environ},
+            )
             self._all.append(worker)
             if worker.stdin is not None:
                 write_message(worker.stdin, self._config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -71,15 +72,38 @@ class AccountReport:
 @dataclass(slots=True)
 class RunReport:
     """A whole run. `interrupted` means that it was asked to stop before the last account; `rooms`
-    tells what is left on each target, where that is known."""
+    tells what is left on each target, where that is known.
 
-    accounts: list[AccountReport] = field(default_factory=list)
+    An account about which there is nothing to say is kept as its bare name: there may be tens
+    of thousands of them.
+    """
+
     interrupted: bool = False
     seconds: float = 0.0
     rooms: list[Room] = field(default_factory=list)
+    _told: list[AccountReport | str] = field(default_factory=list)
+
+    def add(self, account: AccountReport) -> None:
+        """Take the outcome of an account."""
+        plain = account.status is Status.UNCHANGED and not (account.targets or account.notes)
+        self._told.append(account.username if plain else account)
+
+    def pass_over(self, usernames: Iterable[str]) -> None:
+        """Take accounts that were looked at and for which nothing was to be done."""
+        self._told.extend(usernames)
+
+    @property
+    def accounts(self) -> list[AccountReport]:
+        """All accounts in the order in which they were done."""
+        return [unchanged(each) if isinstance(each, str) else each for each in self._told]
+
+    @property
+    def remarkable(self) -> list[AccountReport]:
+        """The accounts about which there is something to say."""
+        return [each for each in self._told if not isinstance(each, str)]
 
     def _with(self, status: Status) -> list[AccountReport]:
-        return [account for account in self.accounts if account.status is status]
+        return [account for account in self.remarkable if account.status is status]
 
     @property
     def changed(self) -> list[AccountReport]:
@@ -89,7 +113,7 @@ class RunReport:
     @property
     def unchanged(self) -> list[AccountReport]:
         """The accounts for which nothing was written."""
-        return self._with(Status.UNCHANGED)
+        return [account for account in self.accounts if account.status is Status.UNCHANGED]
 
     @property
     def failed(self) -> list[AccountReport]:
@@ -99,17 +123,22 @@ class RunReport:
     @property
     def looked_at(self) -> int:
         """How many accounts were asked for and are in this report."""
-        return len(self.accounts)
+        return len(self._told)
 
     @property
     def bytes(self) -> int:
         """Bytes of all archives and pictures stored."""
-        return sum(t.size + t.blobs for account in self.accounts for t in account.targets)
+        return sum(t.size + t.blobs for account in self.remarkable for t in account.targets)
 
     @property
     def archives(self) -> int:
         """How many archives were written."""
-        return sum(1 for account in self.accounts for t in account.targets if t.archive)
+        return sum(1 for account in self.remarkable for t in account.targets if t.archive)
+
+
+def unchanged(username: str) -> AccountReport:
+    """Return the report of an account for which nothing was to be done."""
+    return AccountReport(username, Status.UNCHANGED)
 
 
 def account_report(

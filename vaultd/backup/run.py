@@ -14,19 +14,23 @@ import vaultd
 from vaultd.backends.base import Backend
 from vaultd.backup.account import Pod
 from vaultd.backup.batch import BatchRunner, Job
+from vaultd.backup.cutting import cut, page_size
+from vaultd.backup.kind import kind_of_backup
 from vaultd.backup.looks import Look, looks, refusal
 from vaultd.backup.messages import Answer
 from vaultd.backup.own_targets import OwnPlaces
 from vaultd.backup.pace import wait_for_quiet
 from vaultd.backup.pool import Pool, WorkerDiedError
-from vaultd.backup.report import AccountReport, RunReport, Status
+from vaultd.backup.report import AccountReport, RunReport, Status, unchanged
 from vaultd.backup.tally import count_run
 from vaultd.backup.workbench import Workbench, open_workbench
+from vaultd.clock import now
 from vaultd.config import OWN
 from vaultd.errors import VaultdError
 from vaultd.keys import PodKey
 from vaultd.selection import EVERYTHING, Selection
-from vaultd.sources.base import Source
+from vaultd.sources.base import ANY, Source
+from vaultd.state.marks import FINGERPRINT, doubtful, holds
 from vaultd.state.store import Enrollment, State
 from vaultd.state.tallies import Counters
 
@@ -34,11 +38,6 @@ if TYPE_CHECKING:
     from vaultd.config import Config
 
 _WORTH_A_POOL: Final = 200  # accounts; fewer are done before worker processes have started
-# Accounts whose fingerprints are asked for at once: a question costs as much as 500 accounts.
-_PAGES: Final = (500, 4000)
-# A batch ends at about this many records, however few accounts: its indexes lie in memory.
-_BATCH_RECORDS: Final = 40_000
-_FINGERPRINT: Final = 16
 
 
 def run_backup(
@@ -98,38 +97,55 @@ class _Run:
     counters: dict[str, Counters] = field(default_factory=dict)
 
     def run(self, usernames: Collection[str] | None) -> RunReport:
-        started = time.monotonic()
-        state = self.bench.state
-        asked = state.enrolled() if usernames is None else len(set(usernames))
-        run_id = state.journal.start_run(asked)
-        problem: str | None = None
+        begun, started = now(), time.monotonic()
+        journal, run_id, problem = self.bench.state.journal, None, None
         try:
-            self._run(usernames)
+            watermark = self._watermark()
+            if usernames is None and self._nothing_was_written(watermark):
+                self._pass_over(self.bench.state.usernames())
+                self.own.note_all_well()
+                self.own.save()
+                journal.untouched_run(begun, self.report.looked_at)
+                return self.report
+            run_id = self._start(usernames)
+            self._run(usernames, watermark)
         except VaultdError as error:
             problem = str(error)
+            run_id = run_id or self._start(usernames)
             raise
         finally:
-            self._note_results()
             self._count()
             self.report.seconds = time.monotonic() - started
-            state.journal.finish_run(
-                run_id,
-                looked_at=self.report.looked_at,
-                changed=len(self.report.changed),
-                failed=len(self.report.failed),
-                size=self.report.bytes,
-                error=problem or ("It was asked to stop." if self.report.interrupted else None),
-            )
+            if run_id is not None:
+                self._note_results()
+                journal.finish_run(
+                    run_id,
+                    looked_at=self.report.looked_at,
+                    changed=len(self.report.changed),
+                    failed=len(self.report.failed),
+                    size=self.report.bytes,
+                    error=problem or ("It was asked to stop." if self.report.interrupted else None),
+                )
         return self.report
 
-    def _run(self, usernames: Collection[str] | None) -> None:
-        state, kind = self.bench.state, self._kind()
-        moment = None if self.selection.part else self.source.moment()
-        kinds = self.own.all_kinds(kind)
-        watermark = None if moment is None else hashlib.blake2b(moment + kinds).digest()
-        if watermark is not None and state.marks.watermark() == watermark:
-            self._nothing_was_written(usernames)
+    def _start(self, usernames: Collection[str] | None) -> int:
+        state = self.bench.state
+        return state.journal.start_run(
+            state.enrolled() if usernames is None else len(set(usernames))
+        )
+
+    def _run(self, usernames: Collection[str] | None, watermark: bytes | None) -> None:
+        marks, kind = self.bench.state.marks, kind_of_backup(self.config, self.targets)
+        if self._nothing_was_written(watermark):
+            found = self.bench.state.enrollments(usernames)
+            self._unchanged([(each.id, each.username) for each in found])
+            self.own.note_well(found)
+            self._refuse(set(usernames or ()) - {each.username for each in found})
             return
+        whole = usernames is None and not self.selection.part
+        changes = self.source.changes(marks.since()) if whole else ANY
+        if changes.usernames is not None:
+            usernames = self._suspects(changes.usernames, kind)
         ahead = 1 if self.pool is None else self.pool.size
         for look in looks(self.source, self._pages(usernames), ahead):
             self._page(look, kind)
@@ -137,9 +153,11 @@ class _Run:
                 return
         # Accounts with a target of their own come last, one by one: no other waits for it.
         self._work([[job] for job in self.own_jobs])
-        failed = self.report.failed or any(a.notes for a in self.report.accounts)
-        if usernames is None and watermark is not None and not failed:
-            state.marks.set_watermark(watermark)
+        if whole and changes.until is not None:
+            marks.set_since(changes.until)
+        failed = any(a.status is Status.FAILED or a.notes for a in self.report.remarkable)
+        if whole and watermark is not None and not failed:
+            marks.set_watermark(watermark)
 
     def _count(self) -> None:
         if len(self.own):
@@ -149,33 +167,39 @@ class _Run:
         state = self.bench.state
         self.report.rooms = count_run(self.config, state, self.targets, self.counters, ask=ask)
 
-    def _kind(self) -> bytes:
-        """Return 8 bytes that differ when the same account would be stored otherwise."""
-        what = self.config.backup
-        text = repr(
-            (
-                sorted((name, _url(self.config, name)) for name in self.targets),
-                what.photos,
-                what.photo_bytes,
-                vaultd.__version__,
-            )
-        )
-        return hashlib.blake2b(text.encode(), digest_size=8).digest()
+    def _watermark(self) -> bytes | None:
+        """Return what stays the same while nothing is written; None where nobody can tell."""
+        moment = None if self.selection.part else self.source.moment()
+        if moment is None:
+            return None
+        kinds = self.own.all_kinds(kind_of_backup(self.config, self.targets))
+        return hashlib.blake2b(moment + kinds).digest()
 
-    def _nothing_was_written(self, usernames: Collection[str] | None) -> None:
-        """The whole database is as it was when every account was up to date."""
-        state = self.bench.state
-        if usernames is None:
-            names = state.usernames()
-            state.journal.all_unchanged()
-            self.own.note_all_well()
-        else:
-            found = state.enrollments(usernames)
-            names = [each.username for each in found]
-            self.results += [(each.id, Status.UNCHANGED.value, "") for each in found]
-            self._refuse(set(usernames) - set(names))
-        for name in names:
-            self._report(AccountReport(name, Status.UNCHANGED))
+    def _nothing_was_written(self, watermark: bytes | None) -> bool:
+        """Tell whether the whole database is as it was when every account was up to date."""
+        return watermark is not None and self.bench.state.marks.watermark() == watermark
+
+    def _suspects(self, changed: frozenset[str], kind: bytes) -> list[str]:
+        """Pass over every account that did not change since it was up to date; name the others."""
+        same, others = [], []
+        for number, name, guid, mark in self.bench.state.marks.everybody():
+            doubt = mark is None or not holds(mark, kind)
+            if doubt or name in changed or self.own.of(guid):
+                others.append(name)
+            else:
+                same.append((number, name))
+        self._unchanged(same)
+        return others
+
+    def _unchanged(self, accounts: Sequence[tuple[int, str]]) -> None:
+        self.bench.state.journal.unchanged([number for number, _ in accounts])
+        self._pass_over([name for _, name in accounts])
+
+    def _pass_over(self, usernames: Sequence[str]) -> None:
+        self.report.pass_over(usernames)
+        if self.on_progress is not None:
+            for name in usernames:
+                self.on_progress(unchanged(name))
 
     def _refuse(self, names: Collection[str]) -> None:
         if names:
@@ -186,12 +210,12 @@ class _Run:
     def _pages(self, usernames: Collection[str] | None) -> Iterator[list[Enrollment]]:
         lanes = 1 if self.pool is None else self.pool.size
         if usernames is None:
-            yield from self.bench.state.pages(_page(self.bench.state.enrolled(), lanes))
+            yield from self.bench.state.pages(page_size(self.bench.state.enrolled(), lanes))
             return
         found = self.bench.state.enrollments(usernames)
         self._refuse(set(usernames) - {each.username for each in found})
         found.sort(key=lambda each: each.id)
-        size = _page(len(found), lanes)
+        size = page_size(len(found), lanes)
         for start in range(0, len(found), size):
             yield found[start : start + size]
 
@@ -201,20 +225,26 @@ class _Run:
             self._done(each, report)
         marks = state.marks.of([each.id for each, _ in pairs])
         jobs: list[Job] = []
+        same: list[tuple[int, str]] = []
         for each, account in pairs:
             own_kind = self.own.kind(each, kind)
             mark = look.fingerprints[account.key] + own_kind
             old = marks.get(each.id, b"")
             if old == mark and not self.selection.part:
-                self._done(each, AccountReport(each.username, Status.UNCHANGED))
+                same.append((each.id, each.username))
+                self.own.note_well([each])
             else:
                 # Another place, or a first look: is what the state says really there?
-                elsewhere = bool(old) and old[_FINGERPRINT:] != own_kind
+                elsewhere = bool(old) and old[FINGERPRINT:] != own_kind
                 job = Job(each, account, mark, elsewhere)
                 (self.own_jobs if each in self.own else jobs).append(job)
         self._note_results()
-        batches = _cut(jobs, self.config.limits.batch_accounts, self._records(jobs))
-        self._work(list(batches))
+        self._unchanged(same)
+        if not self.selection.part:
+            # What does not come up to date now is looked at by the next run, whatever it is told.
+            doubts = [job.enrollment.id for job in (*jobs, *self.own_jobs)]
+            state.marks.save({each: doubtful(marks[each]) for each in doubts if each in marks})
+        self._work(list(cut(jobs, self.config.limits.batch_accounts, self._records(jobs))))
 
     def _work(self, batches: Sequence[list[Job]]) -> None:
         runner = BatchRunner(
@@ -296,7 +326,7 @@ class _Run:
         self._report(report)
 
     def _report(self, report: AccountReport) -> None:
-        self.report.accounts.append(report)
+        self.report.add(report)
         if self.on_progress is not None:
             self.on_progress(report)
 
@@ -305,27 +335,3 @@ class _Run:
         if results:
             self.bench.state.journal.record_results(results)
         self.own.save()
-
-
-def _url(config: Config, name: str) -> str:
-    target = config.targets.get(name)
-    return "" if target is None else target.url
-
-
-def _page(accounts: int, lanes: int) -> int:
-    """Return how many accounts to look at with one question, when `lanes` are asked at once."""
-    return min(_PAGES[1], max(_PAGES[0], -(-accounts // lanes)))
-
-
-def _cut(jobs: Sequence[Job], size: int, counts: Mapping[int, int]) -> Iterator[list[Job]]:
-    batch: list[Job] = []
-    records = 0
-    for job in jobs:
-        known = counts.get(job.enrollment.id, 0)
-        if batch and (len(batch) >= size or records + known > _BATCH_RECORDS):
-            yield batch
-            batch, records = [], 0
-        batch.append(job)
-        records += known
-    if batch:
-        yield batch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from vaultd.records import Record, Records, decode_record
 
@@ -55,6 +55,20 @@ def singly(
             yield account, Record(kind, record_id, body, item.passive, finish=finish)
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Whose fingerprints may be others than at an earlier moment; `usernames` is None: anybody's.
+
+    `until` is to be given back the next time, None where it may not be taken as a moment.
+    """
+
+    until: bytes | None
+    usernames: frozenset[str] | None
+
+
+ANY: Final = Changes(None, None)
+
+
 class Source(Protocol):
     """Where accounts are read from; nothing here writes to it."""
 
@@ -89,6 +103,13 @@ class Source(Protocol):
         make passive records never change them, and neither does noise (last_seen, sign-in
         counters, counter caches, updated_at). The number of queries does not depend on the
         number of accounts. Raises DatabaseError.
+        """
+        ...
+
+    def changes(self, since: bytes | None) -> Changes:
+        """Tell for whom `fingerprints` may give something else than at `since`, an earlier `until`.
+
+        Any bytes may be given; `ANY` where the source cannot tell. Raises DatabaseError.
         """
         ...
 

@@ -15,7 +15,7 @@ import vaultd
 from vaultd.errors import ExportFileError
 from vaultd.fields import mapping, text
 from vaultd.records import Record
-from vaultd.sources.base import SourceAccount, SourceInfo, Trouble
+from vaultd.sources.base import ANY, Changes, SourceAccount, SourceInfo, Trouble
 from vaultd.sources.export_photos import PhotosZip
 from vaultd.sources.export_reading import DEFAULT_LIMIT, read_export
 from vaultd.sources.export_records import ExportRecords
@@ -82,6 +82,10 @@ class ExportFileSource:
     def fingerprints(self, accounts: Sequence[SourceAccount]) -> dict[int, bytes]:
         """Return the digest of the file's content for its account; the file was read once."""
         return {account.key: self._digest() for account in accounts}
+
+    def changes(self, since: bytes | None) -> Changes:  # noqa: ARG002
+        """Return `ANY`: a file is looked at as a whole; see Source.changes."""
+        return ANY
 
     def moment(self) -> bytes | None:
         """Return the digest of the content: nothing of it changed if it is the same."""

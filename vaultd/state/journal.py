@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Select, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    BindParameter,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session
 
 from vaultd.clock import now, rfc3339
 from vaultd.state.database import Database, parts
@@ -50,18 +62,7 @@ class Journal:
     def start_run(self, accounts: int) -> int:
         """Note that a run starts; return its id."""
         with self._session() as session:
-            row = RunRow(
-                started=rfc3339(now()),
-                accounts=accounts,
-                looked_at=0,
-                changed=0,
-                failed=0,
-                bytes=0,
-            )
-            session.add(row)
-            session.flush()
-            session.execute(delete(RunRow).where(RunRow.id <= row.id - _KEPT_RUNS))
-            return row.id
+            return _start(session, accounts, rfc3339(now()))
 
     def finish_run(
         self,
@@ -129,18 +130,20 @@ class Journal:
                 )
                 session.execute(insert(AccountResultRow), part)
 
-    def all_unchanged(self) -> None:
-        """Note for every account that it was looked at now and nothing was to be done."""
-        enrolled = select(
-            EnrollmentRow.id, literal("unchanged"), literal(""), literal(rfc3339(now()))
-        )
+    def unchanged(self, accounts: Iterable[int]) -> None:
+        """Note for accounts (enrollment ids) that nothing was to be done for them now."""
         with self._session() as session:
-            session.execute(delete(AccountResultRow))
-            session.execute(
-                insert(AccountResultRow).from_select(
-                    ["enrollment_id", "status", "reason", "at"], enrolled
-                )
-            )
+            _note_unchanged(session, stretches(accounts), rfc3339(now()))
+
+    def untouched_run(self, begun: datetime, accounts: int) -> None:
+        """Note a whole run in which every enrolled account was as before."""
+        at = rfc3339(now())
+        with self._session() as session:
+            run_id = _start(session, accounts, rfc3339(begun))
+            done = {"finished": at, "looked_at": accounts}
+            session.execute(update(RunRow).where(RunRow.id == run_id).values(**done))
+            last = session.scalar(select(func.max(EnrollmentRow.id))) or 0
+            _note_unchanged(session, [(0, last)], at)
 
     def status_counts(self) -> dict[str, int]:
         """Return for how many accounts the last result was which status."""
@@ -158,3 +161,40 @@ class Journal:
         ).join(EnrollmentRow, EnrollmentRow.id == AccountResultRow.enrollment_id)
         with self._session() as session:
             return [AccountResult(*row) for row in session.execute(query)]
+
+
+def _start(session: Session, accounts: int, at: str) -> int:
+    row = RunRow(started=at, accounts=accounts, looked_at=0, changed=0, failed=0, bytes=0)
+    session.add(row)
+    session.flush()
+    session.execute(delete(RunRow).where(RunRow.id <= row.id - _KEPT_RUNS))
+    return row.id
+
+
+def stretches(ids: Iterable[int]) -> list[tuple[int, int]]:
+    """Return ids as stretches without a gap: first and last of each."""
+    found: list[tuple[int, int]] = []
+    for number in sorted(ids):
+        if found and number == found[-1][1] + 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
+
+
+def _note_unchanged(session: Session, which: Sequence[tuple[int, int]], at: str) -> None:
+    """Write a result for all that are enrolled in these stretches: one statement, not one each."""
+    if not which:
+        return
+    among = [{"low": low, "high": high} for low, high in which]
+    low: BindParameter[int] = bindparam("low")
+    high: BindParameter[int] = bindparam("high")
+    result, enrolled = AccountResultRow.enrollment_id, EnrollmentRow.id
+    values = {"status": literal("unchanged"), "reason": literal(""), "at": literal(at)}
+    there = select(literal(1)).where(result == enrolled).exists()
+    new = select(enrolled, *values.values()).where(enrolled.between(low, high), ~there)
+    connection = session.connection()
+    connection.execute(
+        update(AccountResultRow).where(result.between(low, high)).values(**values), among
+    )
+    connection.execute(insert(AccountResultRow).from_select(["enrollment_id", *values], new), among)

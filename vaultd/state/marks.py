@@ -5,12 +5,19 @@ An account whose fingerprint still gives its mark is not read at all.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
 
 from sqlalchemy import delete, insert, select
 
 from vaultd.state.database import Database, parts
-from vaultd.state.models import MarkRow, WatermarkRow
+from vaultd.state.models import EnrollmentRow, MarkRow, WatermarkRow
+
+FINGERPRINT: Final = 16  # bytes; the rest of a mark is the kind of backup
+WATERMARK: Final = 1
+_SINCE: Final = 2
+_DOUBT: Final = bytes(FINGERPRINT)
+_PORTION: Final = 10_000
 
 
 class Marks:
@@ -40,15 +47,50 @@ class Marks:
                 session.execute(delete(MarkRow).where(MarkRow.enrollment_id.in_(part)))
             session.execute(insert(MarkRow), [{"enrollment_id": i, "value": marks[i]} for i in ids])
 
+    def everybody(self) -> Iterator[tuple[int, str, str, bytes | None]]:
+        """Yield enrollment id, username, guid and mark (if any) of every account, as enrolled."""
+        query = (
+            select(EnrollmentRow.id, EnrollmentRow.username, EnrollmentRow.guid, MarkRow.value)
+            .outerjoin(MarkRow, MarkRow.enrollment_id == EnrollmentRow.id)
+            .order_by(EnrollmentRow.id)
+        )
+        with self._session() as session:
+            for row in session.execute(query).yield_per(_PORTION):
+                yield row[0], row[1], row[2], row[3]
+
     def watermark(self) -> bytes | None:
         """Return the mark of the whole pod, None when some vault may be behind."""
-        with self._session() as session:
-            row = session.get(WatermarkRow, 1)
-            return None if row is None else row.value
+        return self._get(WATERMARK)
 
     def set_watermark(self, value: bytes | None) -> None:
         """Note that every vault of every account is up to date, or (None) perhaps not."""
+        self._set(WATERMARK, value)
+
+    def since(self) -> bytes | None:
+        """Return the source's word for a moment at which, or after which, all marks were taken."""
+        return self._get(_SINCE)
+
+    def set_since(self, value: bytes) -> None:
+        """Note such a moment: a run looked at everybody after it."""
+        self._set(_SINCE, value)
+
+    def _get(self, number: int) -> bytes | None:
         with self._session() as session:
-            session.execute(delete(WatermarkRow))
+            row = session.get(WatermarkRow, number)
+            return None if row is None else row.value
+
+    def _set(self, number: int, value: bytes | None) -> None:
+        with self._session() as session:
+            session.execute(delete(WatermarkRow).where(WatermarkRow.id == number))
             if value is not None:
-                session.execute(insert(WatermarkRow), [{"id": 1, "value": value}])
+                session.execute(insert(WatermarkRow), [{"id": number, "value": value}])
+
+
+def holds(mark: bytes, kind: bytes) -> bool:
+    """Tell whether a mark is of this kind and not doubtful."""
+    return mark[FINGERPRINT:] == kind and not mark.startswith(_DOUBT)
+
+
+def doubtful(mark: bytes) -> bytes:
+    """Return a mark of the same kind that no fingerprint gives."""
+    return _DOUBT + mark[FINGERPRINT:]

@@ -119,7 +119,7 @@ class MarkRow(Base):
 
 
 class WatermarkRow(Base):
-    """The moment of the source at which every account was up to date; one row or none."""
+    """Moments of the source: 1, at which every account was up to date; 2, before all marks."""
 
     __tablename__ = "watermark"
 

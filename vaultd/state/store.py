@@ -16,7 +16,7 @@ from vaultd.state.database import Database, parts
 from vaultd.state.digests import Digests
 from vaultd.state.doomed import Doomed
 from vaultd.state.journal import Journal
-from vaultd.state.marks import Marks
+from vaultd.state.marks import WATERMARK, Marks
 from vaultd.state.models import EnrollmentRow, SecretRow, WatermarkRow
 from vaultd.state.own_targets import OwnTargets
 from vaultd.state.probes import Probes
@@ -96,10 +96,10 @@ class State:
         """Yield all enrolled accounts, `size` at a time, in the order of their enrolment."""
         last = 0
         while True:
-            query = select(EnrollmentRow).where(EnrollmentRow.id > last)
+            query = select(*EnrollmentRow.__table__.columns).where(EnrollmentRow.id > last)
             with self._session() as session:
-                rows = session.scalars(query.order_by(EnrollmentRow.id).limit(size))
-                page = [_enrollment(row) for row in rows]
+                rows = session.execute(query.order_by(EnrollmentRow.id).limit(size))
+                page = [Enrollment(*row) for row in rows]
             if not page:
                 return
             last = page[-1].id
@@ -137,7 +137,7 @@ class State:
                 enrolled_at=rfc3339(now()),
             )
             session.add(row)
-            session.execute(delete(WatermarkRow))
+            session.execute(delete(WatermarkRow).where(WatermarkRow.id == WATERMARK))
             try:
                 session.flush()
             except IntegrityError as error:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from vaultd.clock import now, rfc3339
 from vaultd.state.database import Database, parts
+from vaultd.state.marks import WATERMARK
 from vaultd.state.models import (
     EnrollmentRow,
     MarkRow,
@@ -233,7 +234,7 @@ def _delete(
 def _unmark(session: Session, accounts: Collection[int]) -> None:
     for part in parts(accounts):
         session.execute(delete(MarkRow).where(MarkRow.enrollment_id.in_(part)))
-    session.execute(delete(WatermarkRow))
+    session.execute(delete(WatermarkRow).where(WatermarkRow.id == WATERMARK))
 
 
 def _each(table: type[VaultRow] | type[StagedRow] | type[PieceRow]) -> Delete:

@@ -47,9 +47,13 @@ def _exact(column: Any) -> Any:
     return column if str(column.type).partition("(")[0] in _EXACT else cast(column, Text)
 
 
+def row_hash(columns: Sequence[Any]) -> Any:
+    """Return the 64-bit hash of a row of PostgreSQL 14 or later."""
+    return func.hash_record_extended(func.row(*map(_exact, columns)), literal_column("0"))
+
+
 def _extended(columns: Sequence[Any]) -> Columns:
-    row = func.hash_record_extended(func.row(*map(_exact, columns)), literal_column("0"))
-    return [cast(func.sum(row), Text)]
+    return [cast(func.sum(row_hash(columns)), Text)]
 
 
 def _md5_of_record(columns: Sequence[Any]) -> Columns:

@@ -9,10 +9,11 @@ from typing import BinaryIO
 
 from sqlalchemy import Connection, Engine, func, select
 
-from vaultd.sources.base import SourceAccount, SourceInfo
+from vaultd.sources.base import Changes, SourceAccount, SourceInfo
 from vaultd.sources.diaspora.account import read_accounts
 from vaultd.sources.diaspora.activity import read_activity
 from vaultd.sources.diaspora.batch import CHUNK, Batch, Row
+from vaultd.sources.diaspora.changes import ChangeFinder
 from vaultd.sources.diaspora.conversations import read_conversations
 from vaultd.sources.diaspora.database import STREAM, open_engine, snapshot
 from vaultd.sources.diaspora.fingerprints import Fingerprints
@@ -55,6 +56,7 @@ class DiasporaSource:
         self._images = uploads / "images"
         self._schema: Schema | None = None
         self._fingerprints: Fingerprints | None = None
+        self._changes: ChangeFinder | None = None
 
     @property
     def engine(self) -> Engine:
@@ -137,6 +139,14 @@ class DiasporaSource:
             if self._fingerprints is None or self._fingerprints.schema is not schema:
                 self._fingerprints = Fingerprints(schema, connection, self._pod_url)
             return self._fingerprints.of(connection, accounts)
+
+    def changes(self, since: bytes | None) -> Changes:
+        """Tell whose fingerprints may have changed; see Source.changes. Raises DatabaseError."""
+        with self._snapshot() as connection:
+            schema = self._schema_of(connection)
+            if self._changes is None or self._changes.schema is not schema:
+                self._changes = ChangeFinder(schema, self._pod_url)
+            return self._changes.changes(connection, since)
 
     def moment(self) -> bytes | None:
         """Return what no write leaves as it was; see Source.moment. Raises DatabaseError."""

@@ -1,0 +1,282 @@
+"""Whose fingerprints may have changed since an earlier snapshot, found from the new rows alone.
+
+Rows that were added or changed in place are followed to the accounts whose questions they
+answer. Where a row went away, or a column changed by which questions find rows, nobody can say
+whose it was: then everybody may have changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import (
+    ARRAY,
+    Alias,
+    BigInteger,
+    Column,
+    Connection,
+    Join,
+    Select,
+    Table,
+    bindparam,
+    func,
+    select,
+)
+from sqlalchemy.sql import visitors
+
+import vaultd
+from vaultd.sources.base import ANY, Changes
+from vaultd.sources.diaspora.account import hidden_ids
+from vaultd.sources.diaspora.hashing import row_hash
+from vaultd.sources.diaspora.questions import Question, counted
+from vaultd.sources.diaspora.row_versions import (
+    OLDEST,
+    Sum,
+    countable,
+    here,
+    new_rows,
+    sums,
+    too_many,
+)
+from vaultd.sources.diaspora.schema import Schema, kept
+from vaultd.sources.diaspora.values import text
+
+# Columns by which rows are found outside of the questions' conditions, and names of accounts.
+_MORE_KEYS: Final = {
+    "users": ("username",),
+    "people": ("owner_id", "pod_id"),
+    "pods": ("host", "port", "ssl"),
+}
+
+
+class _Until(msgspec.Struct, frozen=True, array_like=True):
+    """What `until` holds; `users` and `rows` are the ids of all users and hashes of their rows."""
+
+    place: bytes
+    transaction: int
+    tables: dict[str, Sum]
+    users: bytes
+    rows: bytes
+
+
+class Everybody:
+    """The scope of all local accounts."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._local = schema["people"].alias("local")
+
+    def users(self, column: Any) -> Any:
+        """Return the condition that a column holds a user."""
+        return column.is_not(None)
+
+    def persons(self, column: Any) -> Any:
+        """Return the condition that a column holds the person of a user."""
+        local = self._local
+        return column.in_(select(local.c.id).where(local.c.owner_id.is_not(None)))
+
+
+@dataclass(slots=True)
+class ChangeFinder:
+    """Finds changes in databases of one schema; fingerprints depend on `pod_url`, too."""
+
+    schema: Schema
+    pod_url: str
+    _questions: list[Question] = field(init=False)
+    _tables: dict[str, Table] = field(init=False, default_factory=dict)
+    _keys: dict[str, set[str]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._questions = counted(self.schema, Everybody(self.schema))
+        for question in self._questions:
+            for table in _sources(question.select):
+                self._keys.setdefault(_table(table).name, set())
+            for column in (*_conditions(question.select), question.owner):
+                self._keys.setdefault(_table(column.table).name, set()).add(column.name)
+        for name in ("pods", "users"):
+            self._keys.setdefault(name, set())
+        self._tables = {name: self.schema[name] for name in sorted(self._keys)}
+        for name, columns in _MORE_KEYS.items():
+            self._keys[name].update(columns)
+
+    def changes(self, connection: Connection, since: bytes | None) -> Changes:
+        """See Source.changes."""
+        version = connection.dialect.server_version_info or (0,)
+        if connection.dialect.name != "postgresql" or version < OLDEST:
+            return ANY
+        if not all(map(countable, self._tables.values())):
+            return ANY
+        place = here(connection)
+        if place is None:
+            return ANY
+        columns = [(name, list(table.c.keys())) for name, table in self._tables.items()]
+        parts = (vaultd.__version__, self.pod_url, place.server, columns)
+        mark = hashlib.blake2b(repr(parts).encode()).digest()
+        before = _decode(since, mark)
+        found = None if before is None else new_rows(connection, self._tables, before.transaction)
+        tables: dict[str, Sum] = {}
+        followed: dict[str, list[int]] | None = {} if found is not None else None
+        for name, table in self._tables.items():
+            old = before.tables.get(name) if before is not None else None
+            rows, new = found[name] if found is not None else (0, [])
+            if old is not None and found is not None and not new and rows == old.rows:
+                tables[name] = old
+                continue
+            keys = [column for column in table.columns if column.name in self._keys[name]]
+            tables[name], known = sums(
+                connection, table, [next(iter(table.columns)), *keys], old.greatest if old else 0
+            )
+            if followed is not None:
+                if known != old or (too_many(new) and name != "users"):
+                    followed = None  # a row went away, or may now be somebody else's
+                elif name != "pods" or tables[name].rows != known.rows:
+                    followed[name] = new
+        hashes, differing = self._user_rows(connection, before, followed)
+        names = None
+        if followed is not None and "pods" not in followed:
+            names = self._names(connection, {**followed, "users": differing})
+        if not place.quiet:
+            return Changes(None, names)
+        users, hashed = array("q", hashes), array("q", hashes.values())
+        until = _Until(mark, place.transaction, tables, users.tobytes(), hashed.tobytes())
+        return Changes(msgspec.msgpack.encode(until), names)
+
+    def _user_rows(
+        self, connection: Connection, before: _Until | None, new: dict[str, list[int]] | None
+    ) -> tuple[dict[int, int], list[int]]:
+        """Return hashes of the rows of `users` without the noise of sign-ins, and who differs."""
+        users = self.schema["users"]
+        query = select(users.c.id, row_hash(kept(users)))
+        known: dict[int, int] = {}
+        if before is not None and new is not None:
+            known = dict(zip(array("q", before.users), array("q", before.rows), strict=True))
+            if not new.get("users"):
+                return known, []
+            if len(new["users"]) < len(known) / 2:
+                query = query.where(_among(users.c.id, new["users"]))
+        differing = []
+        for number, value in _all(connection, query):
+            if known.get(number) != value:
+                known[number] = value
+                differing.append(number)
+        return known, differing
+
+    def _names(self, connection: Connection, new: dict[str, list[int]]) -> frozenset[str]:
+        """Return the names of all whose questions the new rows answer."""
+        if not any(new.values()):
+            return frozenset()
+        users: set[int] = set()
+        persons: set[int] = set()
+        for question in self._questions:
+            owners = persons if question.by_person else users
+            for query in _followed(question, new):
+                found = _all(connection, query.distinct())
+                owners.update(row[0] for row in found if row[0] is not None)
+        users.update(self._hiding(connection, new.get("posts", ())))
+        table, people = self.schema["users"], self.schema["people"]
+        names: set[str] = set()
+        for query in (
+            select(table.c.username).where(_among(table.c.id, users)),
+            select(table.c.username)
+            .join(people, people.c.owner_id == table.c.id)
+            .where(_among(people.c.id, persons)),
+        ):
+            names.update(text(row[0]) for row in _all(connection, query))
+        return frozenset(names)
+
+    def _hiding(self, connection: Connection, posts: Collection[int]) -> Iterator[int]:
+        """Yield the users who have one of these posts hidden: its id stands in a text."""
+        users, wanted = self.schema["users"], frozenset(posts)
+        query = select(users.c.id, users.c.hidden_shareables).where(
+            users.c.hidden_shareables.like("%- %")
+        )
+        if wanted:
+            for number, value in _all(connection, query):
+                if not wanted.isdisjoint(hidden_ids(value)):
+                    yield number
+
+
+def _followed(question: Question, new: dict[str, list[int]]) -> Iterator[Select[Any]]:
+    """Yield the queries for the owners of rows that a new row of some table is part of."""
+    outer = question.select.with_only_columns(question.owner)
+    for source in _froms(question.select):
+        numbers = new.get(_table(source).name)
+        if numbers:
+            yield outer.where(_among(next(iter(source.c)), numbers))
+    for inner in _inner(question.select):
+        for source in _froms(inner):
+            numbers = new.get(_table(source).name)
+            if numbers:
+                some = inner.limit(None).where(_among(next(iter(source.c)), numbers))
+                yield outer.where(some.exists())
+
+
+def _table(source: Any) -> Any:
+    return source.element if isinstance(source, Alias) else source
+
+
+def _froms(query: Select[Any]) -> list[Any]:
+    """Return the tables and aliases that a query itself reads."""
+    found: list[Any] = []
+    for each in query.get_final_froms():
+        waiting = [each]
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, Join):
+                waiting += [part.right, part.left]
+            else:
+                found.append(part)
+    return found
+
+
+def _inner(query: Select[Any]) -> list[Select[Any]]:
+    """Return the queries inside the columns of a query."""
+    return [
+        part
+        for column in query.selected_columns
+        for part in visitors.iterate(column)
+        if isinstance(part, Select)
+    ]
+
+
+def _sources(query: Select[Any]) -> list[Any]:
+    return [source for each in (query, *_inner(query)) for source in _froms(each)]
+
+
+def _conditions(query: Select[Any]) -> Iterator[Any]:
+    """Yield the columns by which a query finds rows."""
+    for each in (query, *_inner(query)):
+        conditions: list[Any] = [] if each.whereclause is None else [each.whereclause]
+        waiting: list[Any] = list(each.get_final_froms())
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, Join):
+                conditions.append(part.onclause)
+                waiting += [part.right, part.left]
+        for condition in conditions:
+            for element in visitors.iterate(condition):
+                if isinstance(element, Column) and element.table is not None:
+                    yield element
+
+
+def _among(column: Any, numbers: Collection[int]) -> Any:
+    return column == func.any(bindparam(None, list(numbers), type_=ARRAY(BigInteger)))
+
+
+def _all(connection: Connection, query: Any) -> Any:
+    plain = connection.execution_options(stream_results=False, yield_per=None)
+    return plain.execute(query).all()
+
+
+def _decode(since: bytes | None, mark: bytes) -> _Until | None:
+    if since is None:
+        return None
+    try:
+        found = msgspec.msgpack.decode(since, type=_Until)
+    except msgspec.MsgspecError:
+        return None
+    return found if found.place == mark and len(found.users) == len(found.rows) else None

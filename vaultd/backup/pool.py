@@ -36,7 +36,7 @@ def workers_wanted(config: Config) -> int:
 
 
 class Pool:
-    """Runs batches in worker processes, which start when the first batch comes."""
+    """Runs batches in worker processes, which start when the first batch comes or is awaited."""
 
     def __init__(self, config: Config, size: int) -> None:
         self.size = size
@@ -81,21 +81,30 @@ class Pool:
             raise DatabaseError(answer.away)
         return answer
 
+    def start(self) -> None:
+        """Start the workers now: they load their libraries while the run looks for its work."""
+        for _ in range(self.size - len(self._all)):
+            self._idle.put(self._new())
+
     def _take(self) -> subprocess.Popen[bytes]:
         try:
             return self._idle.get_nowait()
         except queue.Empty:
-            command = [sys.executable, "-m", "vaultd.backup.worker"]
-            worker = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**_THRIFTY, **os.environ},
-            )
-            self._all.append(worker)
-            if worker.stdin is not None:
+            return self._new()
+
+    def _new(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "vaultd.backup.worker"]
+        worker = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**_THRIFTY, **os.environ},
+        )
+        self._all.append(worker)
+        if worker.stdin is not None:
+            with suppress(BrokenPipeError):  # it died at once; its first batch will tell
                 write_message(worker.stdin, self._config)
-            return worker
+        return worker
 
     def close(self) -> None:
         """End the workers once they are done with what they have."""

@@ -93,6 +93,7 @@ class _Run:
     pool: Pool | None
     report: RunReport = field(default_factory=RunReport)
     results: list[tuple[int, str, str]] = field(default_factory=list)
+    waiting: deque[tuple[list[Job], Future[Answer]]] = field(default_factory=deque)
     own_jobs: list[Job] = field(default_factory=list)
     counters: dict[str, Counters] = field(default_factory=dict)
 
@@ -143,16 +144,26 @@ class _Run:
             self._refuse(set(usernames or ()) - {each.username for each in found})
             return
         whole = usernames is None and not self.selection.part
+        if whole and self.pool is not None and marks.lacking() >= _WORTH_A_POOL:
+            self.pool.start()
         changes = self.source.changes(marks.since()) if whole else ANY
         if changes.usernames is not None:
             usernames = self._suspects(changes.usernames, kind)
         ahead = 1 if self.pool is None else self.pool.size
-        for look in looks(self.source, self._pages(usernames), ahead):
-            self._page(look, kind)
-            if self.report.interrupted:
-                return
+        try:
+            for look in looks(self.source, self._pages(usernames), ahead):
+                self._page(look, kind)
+                if self.report.interrupted:
+                    return
+        finally:
+            while self.waiting:
+                self._take_next()
+        if self.report.interrupted:
+            return
         # Accounts with a target of their own come last, one by one: no other waits for it.
         self._work([[job] for job in self.own_jobs])
+        while self.waiting:
+            self._take_next()
         if whole and changes.until is not None:
             marks.set_since(changes.until)
         failed = any(a.status is Status.FAILED or a.notes for a in self.report.remarkable)
@@ -246,8 +257,8 @@ class _Run:
             state.marks.save({each: doubtful(marks[each]) for each in doubts if each in marks})
         self._work(list(cut(jobs, self.config.limits.batch_accounts, self._records(jobs))))
 
-    def _work(self, batches: Sequence[list[Job]]) -> None:
-        runner = BatchRunner(
+    def _runner(self) -> BatchRunner:
+        return BatchRunner(
             source=self.source,
             targets=self.targets,
             bench=self.bench,
@@ -256,10 +267,13 @@ class _Run:
             should_stop=self.should_stop,
             selection=self.selection,
         )
+
+    def _work(self, batches: Sequence[list[Job]]) -> None:
         many = sum(map(len, batches)) >= _WORTH_A_POOL
         if self.pool is not None and many and not self.selection.part:
-            self._in_workers(self.pool, runner, iter(batches))
+            self._in_workers(self.pool, iter(batches))
         else:
+            runner = self._runner()
             for batch in batches:
                 if not self._go_on() or not self._in_process(runner, batch):
                     break
@@ -280,26 +294,22 @@ class _Run:
         self.report.interrupted |= runner.interrupted
         return not runner.interrupted
 
-    def _in_workers(self, pool: Pool, runner: BatchRunner, batches: Iterator[list[Job]]) -> None:
-        """Keep every worker busy; results are taken in the order of the batches."""
-        waiting: deque[tuple[list[Job], Future[Answer]]] = deque()
-        more = True
-        while more or waiting:
-            while more and len(waiting) < pool.size * 2:
-                batch = next(batches, None) if self._go_on() else None
-                if batch is None:
-                    more = False
-                else:
-                    waiting.append((batch, pool.submit(batch)))
-            if waiting:
-                batch, future = waiting.popleft()
-                try:
-                    answer = future.result()
-                except WorkerDiedError:
-                    more &= self._in_process(runner, batch)
-                    continue
-                self._take_answer(batch, answer)
-                more &= not answer.interrupted
+    def _in_workers(self, pool: Pool, batches: Iterator[list[Job]]) -> None:
+        """Hand batches to the workers; what they have in hand may outlast a page."""
+        while (batch := next(batches, None)) is not None and self._go_on():
+            while len(self.waiting) >= pool.size * 2:
+                self._take_next()
+            self.waiting.append((batch, pool.submit(batch)))
+
+    def _take_next(self) -> None:
+        """Take the results of the oldest batch that a worker has."""
+        batch, future = self.waiting.popleft()
+        try:
+            answer = future.result()
+        except WorkerDiedError:
+            self._in_process(self._runner(), batch)
+        else:
+            self._take_answer(batch, answer)
 
     def _take_answer(self, batch: Sequence[Job], answer: Answer) -> None:
         enrollments = {job.enrollment.username: job.enrollment for job in batch}

@@ -7,6 +7,7 @@ from operator import xor
 from typing import Final
 
 _CHARSET: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_DIGITS: Final = str.maketrans(_CHARSET, "0123456789abcdefghijklmnopqrstuv")
 _CONST: Final = 0x2BC830A3
 _MAX_TEXT: Final = 1024
 _GENERATORS: Final = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
@@ -27,25 +28,25 @@ def _expand(hrp: str) -> list[int]:
     return [ord(c) >> 5 for c in hrp] + [0] + [ord(c) & 31 for c in hrp]
 
 
-def _regroup(values: bytes | list[int], old: int, new: int, *, pad: bool) -> list[int] | None:
-    bits, left, out = 0, 0, []
-    for value in values:
-        bits = (bits << old | value) & 0xFFFF
-        left += old
-        while left >= new:
-            left -= new
-            out.append(bits >> left & ((1 << new) - 1))
-    if pad:
-        if left:
-            out.append(bits << (new - left) & ((1 << new) - 1))
-    elif left >= old or bits & ((1 << left) - 1):
+def _letters(data: bytes) -> list[int]:
+    """Return the bits of `data` in groups of five, filled up with zero bits."""
+    count = -(-len(data) * 8 // 5)
+    number = int.from_bytes(data, "big") << (count * 5 - len(data) * 8)
+    return [number >> 5 * (count - 1 - place) & 31 for place in range(count)]
+
+
+def _bytes(letters: str) -> bytes | None:
+    """Return the bytes that these letters are; None when they end within one."""
+    spare = len(letters) * 5 % 8
+    number = int(letters.translate(_DIGITS), 32) if letters else 0
+    if spare >= 5 or number & ((1 << spare) - 1):
         return None
-    return out
+    return (number >> spare).to_bytes(len(letters) * 5 // 8, "big")
 
 
 def encode(hrp: str, data: bytes) -> str:
     """Return `hrp` + "1" + data + checksum, in lower case."""
-    values = _regroup(data, 8, 5, pad=True) or []
+    values = _letters(data)
     checksum = _polymod(_expand(hrp) + values + [0] * 6) ^ _CONST
     values += [checksum >> 5 * (5 - i) & 31 for i in range(6)]
     return f"{hrp}1" + "".join(_CHARSET[v] for v in values)
@@ -68,7 +69,7 @@ def decode(text: str) -> tuple[str, bytes]:
         raise ValueError(f"the character {rest[values.index(-1)]!r} never occurs in one")
     if _polymod(_expand(hrp) + values) != _CONST:
         raise ValueError("its checksum does not match, so it was mistyped or cut")
-    data = _regroup(values[:-6], 5, 8, pad=False)
+    data = _bytes(rest[:-6])
     if data is None:
         raise ValueError("it ends in the middle of a byte")
     return hrp, bytes(data)

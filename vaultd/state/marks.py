@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from vaultd.state.database import Database, parts
 from vaultd.state.models import EnrollmentRow, MarkRow, WatermarkRow
@@ -57,6 +57,15 @@ class Marks:
         with self._session() as session:
             for row in session.execute(query).yield_per(_PORTION):
                 yield row[0], row[1], row[2], row[3]
+
+    def lacking(self) -> int:
+        """Return how many accounts have no mark: they were never up to date."""
+        marked = select(func.count()).select_from(MarkRow).scalar_subquery()
+        with self._session() as session:
+            query = select(
+                select(func.count()).select_from(EnrollmentRow).scalar_subquery() - marked
+            )
+            return int(session.scalar(query) or 0)
 
     def watermark(self) -> bytes | None:
         """Return the mark of the whole pod, None when some vault may be behind."""

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 STREAM: Final = 2000
 _LENIENT: Final = "vaultd_utf8"
+# A batch's rows are found through indexes that lie in memory, and sorted there.
+_PLANNING: Final = (
+    ("cursor_tuple_fraction", "1"),
+    ("random_page_cost", "1.1"),
+    ("work_mem", "32MB"),
+)
 
 
 def _lenient(name: str) -> codecs.CodecInfo | None:
@@ -103,7 +109,7 @@ def _sqlite(url: str) -> Engine:
 def _plan_for_all_rows(connection: Connection) -> None:
     # A cursor is planned for its first tenth otherwise; compiling pays for none of our queries.
     version = connection.dialect.server_version_info or (0,)
-    names = [("cursor_tuple_fraction", "1")] + ([("jit", "off")] if version >= (11,) else [])
+    names = _PLANNING + ((("jit", "off"),) if version >= (11,) else ())
     connection.execute(select(*(func.set_config(n, value, True) for n, value in names)))
 
 

@@ -16,12 +16,13 @@ from vaultd.backup.account import Pod
 from vaultd.backup.batch import BatchRunner, Job
 from vaultd.backup.cutting import cut, page_size
 from vaultd.backup.kind import kind_of_backup
+from vaultd.backup.ledger import Ledger
 from vaultd.backup.looks import Look, looks, refusal
 from vaultd.backup.messages import Answer
 from vaultd.backup.own_targets import OwnPlaces
 from vaultd.backup.pace import wait_for_quiet
 from vaultd.backup.pool import Pool, WorkerDiedError
-from vaultd.backup.report import AccountReport, RunReport, Status, unchanged
+from vaultd.backup.report import AccountReport, RunReport, Status
 from vaultd.backup.tally import count_run
 from vaultd.backup.workbench import Workbench, open_workbench
 from vaultd.clock import now
@@ -63,14 +64,15 @@ def run_backup(
     source as a whole is out of reach, ConfigError for an unusable spool folder.
     """
     bench = open_workbench(config, state, pod_key)
+    own = OwnPlaces(config, state)
     try:
         run = _Run(
             source=source,
             targets=targets,
-            own=OwnPlaces(config, state),
+            own=own,
             bench=bench,
             config=config,
-            on_progress=on_progress,
+            ledger=Ledger(state, own, on_progress),
             should_stop=should_stop,
             selection=selection,
             pool=pool,
@@ -87,15 +89,12 @@ class _Run:
     own: OwnPlaces
     bench: Workbench
     config: Config
-    on_progress: Callable[[AccountReport], None] | None
+    ledger: Ledger
     should_stop: Callable[[], bool]
     selection: Selection
     pool: Pool | None
-    report: RunReport = field(default_factory=RunReport)
-    results: list[tuple[int, str, str]] = field(default_factory=list)
     waiting: deque[tuple[list[Job], Future[Answer]]] = field(default_factory=deque)
     own_jobs: list[Job] = field(default_factory=list)
-    counters: dict[str, Counters] = field(default_factory=dict)
 
     def run(self, usernames: Collection[str] | None) -> RunReport:
         begun, started = now(), time.monotonic()
@@ -103,11 +102,11 @@ class _Run:
         try:
             watermark = self._watermark()
             if usernames is None and self._nothing_was_written(watermark):
-                self._pass_over(self.bench.state.usernames())
+                self.ledger.pass_over(self.bench.state.usernames())
                 self.own.note_all_well()
                 self.own.save()
-                journal.untouched_run(begun, self.report.looked_at)
-                return self.report
+                journal.untouched_run(begun, self.ledger.report.looked_at)
+                return self.ledger.report
             run_id = self._start(usernames)
             self._run(usernames, watermark)
         except VaultdError as error:
@@ -116,18 +115,19 @@ class _Run:
             raise
         finally:
             self._count()
-            self.report.seconds = time.monotonic() - started
+            self.ledger.report.seconds = time.monotonic() - started
             if run_id is not None:
-                self._note_results()
+                self.ledger.note()
                 journal.finish_run(
                     run_id,
-                    looked_at=self.report.looked_at,
-                    changed=len(self.report.changed),
-                    failed=len(self.report.failed),
-                    size=self.report.bytes,
-                    error=problem or ("It was asked to stop." if self.report.interrupted else None),
+                    looked_at=self.ledger.report.looked_at,
+                    changed=len(self.ledger.report.changed),
+                    failed=len(self.ledger.report.failed),
+                    size=self.ledger.report.bytes,
+                    error=problem
+                    or ("It was asked to stop." if self.ledger.report.interrupted else None),
                 )
-        return self.report
+        return self.ledger.report
 
     def _start(self, usernames: Collection[str] | None) -> int:
         state = self.bench.state
@@ -139,7 +139,7 @@ class _Run:
         marks, kind = self.bench.state.marks, kind_of_backup(self.config, self.targets)
         if self._nothing_was_written(watermark):
             found = self.bench.state.enrollments(usernames)
-            self._unchanged([(each.id, each.username) for each in found])
+            self.ledger.unchanged([(each.id, each.username) for each in found])
             self.own.note_well(found)
             self._refuse(set(usernames or ()) - {each.username for each in found})
             return
@@ -153,12 +153,12 @@ class _Run:
         try:
             for look in looks(self.source, self._pages(usernames), ahead):
                 self._page(look, kind)
-                if self.report.interrupted:
+                if self.ledger.report.interrupted:
                     return
         finally:
             while self.waiting:
                 self._take_next()
-        if self.report.interrupted:
+        if self.ledger.report.interrupted:
             return
         # Accounts with a target of their own come last, one by one: no other waits for it.
         self._work([[job] for job in self.own_jobs])
@@ -166,17 +166,19 @@ class _Run:
             self._take_next()
         if whole and changes.until is not None:
             marks.set_since(changes.until)
-        failed = any(a.status is Status.FAILED or a.notes for a in self.report.remarkable)
+        failed = any(a.status is Status.FAILED or a.notes for a in self.ledger.report.remarkable)
         if whole and watermark is not None and not failed:
             marks.set_watermark(watermark)
 
     def _count(self) -> None:
         if len(self.own):
-            self.counters.setdefault(OWN, Counters()).add(self.own.counters)
+            self.ledger.counters.setdefault(OWN, Counters()).add(self.own.counters)
         # Where nothing was written no target is asked, and a run stays as cheap as it can be.
-        ask = bool(self.report.changed or self.report.failed)
+        ask = bool(self.ledger.report.changed or self.ledger.report.failed)
         state = self.bench.state
-        self.report.rooms = count_run(self.config, state, self.targets, self.counters, ask=ask)
+        self.ledger.report.rooms = count_run(
+            self.config, state, self.targets, self.ledger.counters, ask=ask
+        )
 
     def _watermark(self) -> bytes | None:
         """Return what stays the same while nothing is written; None where nobody can tell."""
@@ -199,24 +201,14 @@ class _Run:
                 others.append(name)
             else:
                 same.append((number, name))
-        self._unchanged(same)
+        self.ledger.unchanged(same)
         return others
-
-    def _unchanged(self, accounts: Sequence[tuple[int, str]]) -> None:
-        self.bench.state.journal.unchanged([number for number, _ in accounts])
-        self._pass_over([name for _, name in accounts])
-
-    def _pass_over(self, usernames: Sequence[str]) -> None:
-        self.report.pass_over(usernames)
-        if self.on_progress is not None:
-            for name in usernames:
-                self.on_progress(unchanged(name))
 
     def _refuse(self, names: Collection[str]) -> None:
         if names:
             there = {account.username: account for account in self.source.accounts(sorted(names))}
             for name in sorted(names):
-                self._done(None, refusal(name, None, there.get(name)))
+                self.ledger.done(None, refusal(name, None, there.get(name)))
 
     def _pages(self, usernames: Collection[str] | None) -> Iterator[list[Enrollment]]:
         lanes = 1 if self.pool is None else self.pool.size
@@ -233,7 +225,7 @@ class _Run:
     def _page(self, look: Look, kind: bytes) -> None:
         state, pairs = self.bench.state, look.pairs
         for each, report in look.refused:
-            self._done(each, report)
+            self.ledger.done(each, report)
         marks = state.marks.of([each.id for each, _ in pairs])
         jobs: list[Job] = []
         same: list[tuple[int, str]] = []
@@ -249,8 +241,8 @@ class _Run:
                 elsewhere = bool(old) and old[FINGERPRINT:] != own_kind
                 job = Job(each, account, mark, elsewhere)
                 (self.own_jobs if each in self.own else jobs).append(job)
-        self._note_results()
-        self._unchanged(same)
+        self.ledger.note()
+        self.ledger.unchanged(same)
         if not self.selection.part:
             # What does not come up to date now is looked at by the next run, whatever it is told.
             doubts = [job.enrollment.id for job in (*jobs, *self.own_jobs)]
@@ -263,7 +255,7 @@ class _Run:
             targets=self.targets,
             bench=self.bench,
             pod=Pod(self.config.pod.url, f"vaultd {vaultd.__version__}"),
-            on_done=self._done,
+            on_done=self.ledger.done,
             should_stop=self.should_stop,
             selection=self.selection,
         )
@@ -281,8 +273,8 @@ class _Run:
     def _go_on(self) -> bool:
         """Wait until the machine is quiet enough; False when the run was asked to stop."""
         wait_for_quiet(self.config.limits.max_load, self.bench.state.directory, self.should_stop)
-        self.report.interrupted |= self.should_stop()
-        return not self.report.interrupted
+        self.ledger.report.interrupted |= self.should_stop()
+        return not self.ledger.report.interrupted
 
     def _in_process(self, runner: BatchRunner, batch: Sequence[Job]) -> bool:
         accounts = [job.enrollment for job in batch]
@@ -290,8 +282,8 @@ class _Run:
             runner.run(batch)
         self.bench.state.marks.save(runner.marks)
         runner.marks.clear()
-        self._note_results()
-        self.report.interrupted |= runner.interrupted
+        self.ledger.note()
+        self.ledger.report.interrupted |= runner.interrupted
         return not runner.interrupted
 
     def _in_workers(self, pool: Pool, batches: Iterator[list[Job]]) -> None:
@@ -309,17 +301,7 @@ class _Run:
         except WorkerDiedError:
             self._in_process(self._runner(), batch)
         else:
-            self._take_answer(batch, answer)
-
-    def _take_answer(self, batch: Sequence[Job], answer: Answer) -> None:
-        enrollments = {job.enrollment.username: job.enrollment for job in batch}
-        for report in answer.reports:
-            self._done(enrollments.get(report.username), report)
-        for name, counters in answer.counters.items():
-            self.counters.setdefault(name, Counters()).add(counters)
-        self.bench.state.marks.save(answer.marks)
-        self._note_results()
-        self.report.interrupted |= answer.interrupted
+            self.ledger.answer([job.enrollment for job in batch], answer)
 
     def _records(self, jobs: Sequence[Job]) -> Mapping[int, int]:
         """Return about how many records each account has, by enrolment."""
@@ -327,21 +309,3 @@ class _Run:
         fresh = [job for job in jobs if not counts.get(job.enrollment.id)]
         weights = self.source.weights([job.account for job in fresh]) if len(fresh) > 1 else {}
         return counts | {job.enrollment.id: weights.get(job.account.key, 0) for job in fresh}
-
-    def _done(self, enrollment: Enrollment | None, report: AccountReport) -> None:
-        if enrollment is not None:
-            reason = report.reason or " ".join(report.notes)
-            self.results.append((enrollment.id, report.status.value, reason))
-            self.own.note(enrollment, report)
-        self._report(report)
-
-    def _report(self, report: AccountReport) -> None:
-        self.report.add(report)
-        if self.on_progress is not None:
-            self.on_progress(report)
-
-    def _note_results(self) -> None:
-        results, self.results = self.results, []
-        if results:
-            self.bench.state.journal.record_results(results)
-        self.own.save()

@@ -1,0 +1,64 @@
+"""The ledger of a run: what became of each account, told to the caller and noted in the state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from vaultd.backup.messages import Answer
+from vaultd.backup.own_targets import OwnPlaces
+from vaultd.backup.report import AccountReport, RunReport, unchanged
+from vaultd.state.store import Enrollment, State
+from vaultd.state.tallies import Counters
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Takes outcomes as they come; `note` writes them to the state, several at once."""
+
+    state: State
+    own: OwnPlaces
+    on_progress: Callable[[AccountReport], None] | None
+    report: RunReport = field(default_factory=RunReport)
+    counters: dict[str, Counters] = field(default_factory=dict)
+    _results: list[tuple[int, str, str]] = field(default_factory=list)
+
+    def done(self, enrollment: Enrollment | None, report: AccountReport) -> None:
+        """Take what became of an account; of one that is not enrolled, too."""
+        if enrollment is not None:
+            reason = report.reason or " ".join(report.notes)
+            self._results.append((enrollment.id, report.status.value, reason))
+            self.own.note(enrollment, report)
+        self.report.add(report)
+        if self.on_progress is not None:
+            self.on_progress(report)
+
+    def answer(self, enrollments: Iterable[Enrollment], answer: Answer) -> None:
+        """Take a worker's answer about a batch, and note it."""
+        of_name = {each.username: each for each in enrollments}
+        for report in answer.reports:
+            self.done(of_name.get(report.username), report)
+        for name, counters in answer.counters.items():
+            self.counters.setdefault(name, Counters()).add(counters)
+        self.state.marks.save(answer.marks)
+        self.note()
+        self.report.interrupted |= answer.interrupted
+
+    def unchanged(self, accounts: Sequence[tuple[int, str]]) -> None:
+        """Note accounts (enrollment id, username) for which nothing is to be done."""
+        self.state.journal.unchanged([number for number, _ in accounts])
+        self.pass_over([name for _, name in accounts])
+
+    def pass_over(self, usernames: Sequence[str]) -> None:
+        """Tell of accounts for which nothing is to be done."""
+        self.report.pass_over(usernames)
+        if self.on_progress is not None:
+            for name in usernames:
+                self.on_progress(unchanged(name))
+
+    def note(self) -> None:
+        """Write to the state what was taken since the last time."""
+        results, self._results = self._results, []
+        if results:
+            self.state.journal.record_results(results)
+        self.own.save()

@@ -86,10 +86,10 @@ class FakeSource:
     def read(
         self, accounts: Sequence[SourceAccount]
     ) -> Iterator[tuple[SourceAccount, Record | Records | Trouble]]:
-        """Yield what there is; every second account's records of a kind come together, encoded."""
+        """Yield what there is; the first account's records of a kind come together, encoded, the second's not."""
         held: dict[tuple[int, str, bool], list[Record]] = {}
         for account, item in self._singly(accounts):
-            together = account.key % 2 == 0 and isinstance(item, Record) and item.file is None
+            together = account.key % 2 == 1 and isinstance(item, Record) and item.file is None
             if not together or not isinstance(item, Record) or not _encodes(item):
                 yield account, item
             else:

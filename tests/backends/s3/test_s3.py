@@ -21,10 +21,14 @@ _PARTS = 5 * 1024 * 1024  # the least, so that a few megabytes are several parts
 
 class _OnMoto(BackendConformance):
     def test_a_probe_finds_all_fine_and_leaves_nothing(self, backend: Backend) -> None:
-        """moto verifies no digest and no signature, and the probe says so; all else is fine."""
+        """moto verifies no digest and no signature, and the probe says so; all else is fine.
+
+        Under load two creators may win: moto looks first and stores then.
+        """
         put(backend, "a/b", b"x")
         findings = backend.probe()
-        assert {finding.what for finding in findings if not finding.fine} == {"checksum"}
+        unfit = {finding.what for finding in findings if not finding.fine}
+        assert unfit - {"create by several at once"} == {"checksum"}
         assert all(finding.sentence for finding in findings)
         assert names(backend) == ["a/b"]
 

@@ -26,9 +26,12 @@ def pod(postgres_url: str, tmp_path: Path) -> Pod:
 
 
 def _until(pod: Pod) -> bytes:
-    until = pod.source.changes(None).until
-    assert until is not None
-    return until
+    for _ in range(100):
+        until = pod.source.changes(None).until
+        if until is not None:
+            return until
+        time.sleep(0.1)  # the server's own upkeep is writing just now
+    raise AssertionError("There is always somebody writing.")
 
 
 def _names(pod: Pod) -> dict[int, str]:
@@ -44,7 +47,6 @@ def test_whoever_is_not_named_is_as_before(pod: Pod, seed: int) -> None:
         with pod.engine.begin() as connection:
             done = [edits.one(connection, edits.rng.choice(TABLES)) for _ in range(turn % 2 + 1)]
         found = pod.source.changes(since)
-        assert found.until is not None
         new_prints, new_bodies, new_names = pod.prints(), pod.bodies(), _names(pod)
         if found.usernames is not None:
             told += 1
@@ -54,7 +56,8 @@ def test_whoever_is_not_named_is_as_before(pod: Pod, seed: int) -> None:
             assert differ <= found.usernames, (turn, done)
             changed += len(differ)
             needless += len(found.usernames - differ)
-        since, prints, bodies = found.until, new_prints, new_bodies
+        if found.until is not None:  # the server's own upkeep may be writing just now
+            since, prints, bodies = found.until, new_prints, new_bodies
     print(f"{told} of 40 told; {changed} changed, {needless} named without need")
     assert told > 5
     assert changed > 5

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from operator import attrgetter
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO, Final
 
 from vaultd.backends.base import NAME_PART, NAME_PATTERN, Finding, ObjectInfo, Space, check_name
@@ -35,6 +36,7 @@ class FolderBackend:
     def __init__(self, root: Path, *, create: bool = False) -> None:
         self.root = root
         self._root = os.fspath(root)  # for system calls: a path object costs more than they do
+        self._root_sync = _SharedSync()
         self._identity: tuple[int, int] | None = None
         if create:
             with self._translating("cannot be made"):
@@ -86,9 +88,9 @@ class FolderBackend:
         with self._translating("cannot be listed"), os.scandir(self.root) as entries:
             return next(entries, None) is None
 
-    def _path(self, name: str) -> Path:
+    def _path(self, name: str) -> str:
         """Return the path of an object; refuses to be led out of the folder by a link."""
-        return Path(self._unlinked(check_name(name)))
+        return self._unlinked(check_name(name))
 
     def _unlinked(self, name: str) -> str:
         path = self._root
@@ -103,39 +105,50 @@ class FolderBackend:
         self._check_root()
         with self._translating("cannot be written"):
             path = self._path(name)
-            if path.is_file():
+            if os.path.isfile(path):  # noqa: PTH113
                 raise ObjectExists(f"{name} is already in {self.root}.")
-            self._make_folders(path.parent)
-            temporary = path.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            folder = path.rpartition("/")[0]
+            temporary = f"{folder}/{_TEMPORARY}{secrets.token_hex(8)}"
+            descriptor = self._open_new(folder, temporary)
         try:
             try:
                 self._fill(descriptor, data, size)
             finally:
                 os.close(descriptor)
             with self._translating("cannot be written"):
-                self._publish(temporary, path, name)
+                try:
+                    os.link(temporary, path)
+                except FileExistsError as error:
+                    raise ObjectExists(f"{name} is already in {self.root}.") from error
         finally:
             # What cannot be removed now is invisible, and removed by a later probe().
             with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+                os.unlink(temporary)  # noqa: PTH108
+        with self._translating("cannot be written"):
+            _sync(folder)
 
-    def _publish(self, temporary: Path, path: Path, name: str) -> None:
+    def _open_new(self, folder: str, path: str) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
-            os.link(temporary, path)
-        except FileExistsError as error:
-            raise ObjectExists(f"{name} is already in {self.root}.") from error
-        temporary.unlink()
-        _sync(path.parent)
+            return os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            self._make_folders(folder)
+            return os.open(path, flags, 0o600)
 
-    def _make_folders(self, folder: Path) -> None:
-        if folder.is_dir():
+    def _make_folders(self, folder: str) -> None:
+        if os.path.isdir(folder):  # noqa: PTH112
             return
-        if folder == self.root:  # it was there a moment ago
+        if folder == self._root:  # it was there a moment ago
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        self._make_folders(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        _sync(folder.parent)
+        parent = folder.rpartition("/")[0]
+        self._make_folders(parent)
+        with suppress(FileExistsError):  # another thread was faster
+            os.mkdir(folder, 0o700)  # noqa: PTH102
+        # Also where it was another's folder: that one's sync may not have ended yet.
+        if parent == self._root:
+            self._root_sync(parent)
+        else:
+            _sync(parent)
 
     def _fill(self, descriptor: int, data: BinaryIO, size: int) -> None:
         left = size
@@ -178,8 +191,8 @@ class FolderBackend:
         if start and not NAME_PATTERN.fullmatch(start):
             return
         with self._translating("cannot be listed"):
-            folder = self._path(start) if start else self.root
-            found = list(self._walk(os.fspath(folder), f"{start}/" if start else "", prefix))
+            folder = self._path(start) if start else self._root
+            found = list(self._walk(folder, f"{start}/" if start else "", prefix))
         yield from sorted(found, key=_name)
 
     def _walk(self, folder: str, name: str, prefix: str) -> Iterator[ObjectInfo]:
@@ -207,9 +220,10 @@ class FolderBackend:
         with self._translating("cannot be changed"):
             path = self._path(name)
             # Asked first, as a read-only disk refuses even to remove what is not there.
-            if path.is_file():
-                path.unlink(missing_ok=True)
-                _sync(path.parent)
+            if os.path.isfile(path):  # noqa: PTH113
+                with suppress(FileNotFoundError):
+                    os.unlink(path)  # noqa: PTH108
+                _sync(path.rpartition("/")[0])
 
     def space(self) -> Space:
         """Return total and free bytes of the file system."""
@@ -275,7 +289,30 @@ def _finding(fine: bool, sentence: str) -> Finding:
     return Finding("create without replacing", fine, sentence)
 
 
-def _sync(folder: Path) -> None:
+class _SharedSync:
+    """Syncs one folder; who asks while another's sync has not begun yet shares it.
+
+    A first backup makes a folder per account, several at a time: each would wait for the disk.
+    """
+
+    def __init__(self) -> None:
+        self._count, self._turn = Lock(), Lock()
+        self._asked = self._done = 0
+
+    def __call__(self, folder: str) -> None:
+        with self._count:
+            self._asked += 1
+            mine = self._asked
+        with self._turn:
+            if self._done >= mine:
+                return
+            with self._count:
+                asked = self._asked
+            _sync(folder)
+            self._done = asked
+
+
+def _sync(folder: str) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

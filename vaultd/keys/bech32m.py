@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import reduce
 from operator import xor
 from typing import Final
 
 _CHARSET: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+# Each letter's value; 255 for what is none.
+_VALUES: Final = bytes(_CHARSET.find(chr(code)) & 255 for code in range(256))
 _DIGITS: Final = str.maketrans(_CHARSET, "0123456789abcdefghijklmnopqrstuv")
 _CONST: Final = 0x2BC830A3
 _MAX_TEXT: Final = 1024
@@ -17,7 +20,7 @@ _FOLDED: Final = tuple(
 )
 
 
-def _polymod(values: list[int]) -> int:
+def _polymod(values: Iterable[int]) -> int:
     checksum = 1
     for value in values:
         checksum = (checksum & 0x1FFFFFF) << 5 ^ value ^ _FOLDED[checksum >> 25]
@@ -56,7 +59,7 @@ def decode(text: str) -> tuple[str, bytes]:
     """Return (human part, data); raises ValueError with what is wrong."""
     if len(text) > _MAX_TEXT:
         raise ValueError("it is far too long")
-    if any(not 33 <= ord(c) <= 126 for c in text):
+    if not (text.isascii() and text.isprintable()) or " " in text:
         raise ValueError("it has characters that never occur in one")
     if text.lower() != text and text.upper() != text:
         raise ValueError("it mixes upper and lower case")
@@ -64,10 +67,10 @@ def decode(text: str) -> tuple[str, bytes]:
     hrp, one, rest = text.rpartition("1")
     if not one or not hrp or len(rest) < 6:
         raise ValueError("it is incomplete")
-    values = [_CHARSET.find(c) for c in rest]
-    if -1 in values:
-        raise ValueError(f"the character {rest[values.index(-1)]!r} never occurs in one")
-    if _polymod(_expand(hrp) + values) != _CONST:
+    values = rest.encode("ascii").translate(_VALUES)
+    if 255 in values:
+        raise ValueError(f"the character {rest[values.index(255)]!r} never occurs in one")
+    if _polymod([*_expand(hrp), *values]) != _CONST:
         raise ValueError("its checksum does not match, so it was mistyped or cut")
     data = _bytes(rest[:-6])
     if data is None:

@@ -10,7 +10,7 @@ from vaultd.sources.diaspora.batch import Batch
 from vaultd.sources.diaspora.packing import Item, packed
 from vaultd.sources.diaspora.questions import activity
 from vaultd.sources.diaspora.relayables import comment, like, like_of_comment, vote
-from vaultd.sources.diaspora.values import exact, given, json_safe, moments, text
+from vaultd.sources.diaspora.values import columns, exact, given, moments, text
 
 KNOWN_COMMENT: Final = frozenset(
     "id text commentable_id author_id guid commentable_type created_at".split()
@@ -44,7 +44,7 @@ def _comments(batch: Batch) -> Iterator[Item]:
             moment, exactly = moments(at)
             body = comment(handle, given(owner), guid, words, moment, kind, parent)
             body["row"] = {
-                **dict(zip(more, map(json_safe, rest), strict=True)),
+                **columns(more, rest),
                 "created_at": exactly,
             }
             ids.append(text(guid) or f"row:{number}")
@@ -64,7 +64,7 @@ def _likes(batch: Batch) -> Iterator[Item]:
         ids, bodies, handle = [], [], account.handle
         for _, number, guid, positive, at, kind, parent, owner, _person, *rest in rows:
             body = like(handle, given(owner), guid, positive, exact(at), text(kind), parent)
-            body["row"] = dict(zip(more, map(json_safe, rest), strict=True))
+            body["row"] = columns(more, rest)
             ids.append(text(guid) or f"row:{number}")
             bodies.append(body)
         batch.meet(account, (row[8] for row in rows))
@@ -83,7 +83,7 @@ def _likes_of_comments(batch: Batch) -> Iterator[Item]:
         for _, number, guid, positive, at, parent, writer, _, post, owner, _person, *rest in rows:
             body = like(handle, given(writer), guid, positive, exact(at), "Comment", parent)
             body = like_of_comment(body, post, owner)
-            body["row"] = dict(zip(more, map(json_safe, rest), strict=True))
+            body["row"] = columns(more, rest)
             ids.append(text(guid) or f"row:{number}")
             bodies.append(body)
         batch.meet(account, (row[i] for row in rows for i in (7, 10)))

@@ -10,7 +10,7 @@ from vaultd.records import Body, Json
 from vaultd.sources.diaspora.batch import Batch
 from vaultd.sources.diaspora.packing import Item, packed
 from vaultd.sources.diaspora.questions import account, graph
-from vaultd.sources.diaspora.values import exact, flag, given, json_safe, number, text
+from vaultd.sources.diaspora.values import columns, exact, flag, given, json_safe, number, text
 
 _KNOWN_CONTACT: Final = frozenset("id user_id person_id sharing receiving created_at".split())
 
@@ -52,7 +52,7 @@ def _contacts(batch: Batch) -> Iterator[Item]:
         for user, contact, _, shares, receives, at, name, guid, *rest in rows:
             sharing, receiving = flag(shares), flag(receives)
             handle = given(name)
-            extra: Body = dict(zip(more, map(json_safe, rest), strict=True))
+            extra: Body = columns(more, rest)
             body: Body = {
                 "account_id": handle,
                 "person_guid": json_safe(guid),

@@ -11,7 +11,16 @@ from vaultd.sources.base import SourceAccount
 from vaultd.sources.diaspora.batch import Batch
 from vaultd.sources.diaspora.packing import Item, packed
 from vaultd.sources.diaspora.questions import posts
-from vaultd.sources.diaspora.values import exact, flag, json_safe, moments, number, seconds, text
+from vaultd.sources.diaspora.values import (
+    columns,
+    exact,
+    flag,
+    json_safe,
+    moments,
+    number,
+    seconds,
+    text,
+)
 
 _KNOWN_POST: Final = frozenset(
     "id author_id public guid type text provider_display_name root_guid created_at".split()
@@ -150,7 +159,7 @@ class _Details:
         body["aspects"] = self.aspects["Post"].get((account.key, post), [])
         body["tags"] = self.tags.get(post, [])
         body["references"] = self.references.get(post, [])
-        extra: Body = dict(zip(more, map(json_safe, rest), strict=True))
+        extra: Body = columns(more, rest)
         extra["created_at"] = exactly
         body["row"] = extra
         return body

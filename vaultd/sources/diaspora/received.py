@@ -25,7 +25,7 @@ from vaultd.sources.diaspora.relayables import (
     vote,
     with_signature,
 )
-from vaultd.sources.diaspora.values import exact, json_safe, moments, seconds, text
+from vaultd.sources.diaspora.values import columns, exact, moments, seconds, text
 
 _KEYS: Final = 1000  # in one query
 _KEPT: Final = 4000
@@ -103,7 +103,7 @@ def _comments(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
         for _, number, guid, words, at, kind, parent, _, author, owner, *signed in rows:
             moment, exactly = moments(at)
             body = comment(text(author), me, guid, words, moment, kind, parent)
-            extra: Body = dict(zip(more, map(json_safe, signed[3:]), strict=True))
+            extra: Body = columns(more, signed[3:])
             finishes.append(with_signature(body, keys, extra, owner, signed[:3]))
             extra["created_at"] = exactly
             body["row"] = extra
@@ -124,7 +124,7 @@ def _likes(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
         ids, bodies, finishes, me = [], [], [], account.handle
         for _, number, guid, positive, at, parent, _, author, owner, *signed in rows:
             body = like(text(author), me, guid, positive, exact(at), "Post", parent)
-            extra: Body = dict(zip(more, map(json_safe, signed[3:]), strict=True))
+            extra: Body = columns(more, signed[3:])
             finishes.append(with_signature(body, keys, extra, owner, signed[:3]))
             body["row"] = extra
             ids.append(text(guid) or f"row:{number}")
@@ -146,7 +146,7 @@ def _likes_of_comments(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
         for _, number, guid, positive, at, parent, post, post_owner, _, _, author, *signed in rows:
             body = like(text(author), me, guid, positive, exact(at), "Comment", parent)
             body = like_of_comment(body, post, post_owner)
-            extra: Body = dict(zip(more, map(json_safe, signed[4:]), strict=True))
+            extra: Body = columns(more, signed[4:])
             finishes.append(with_signature(body, keys, extra, signed[0], signed[1:4]))
             body["row"] = extra
             ids.append(text(guid) or f"row:{number}")

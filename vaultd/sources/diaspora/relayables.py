@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -110,6 +110,11 @@ def vote(row: Row, author: str, parent_author: str | None) -> Body:
     }
 
 
+@lru_cache(256)
+def _split(order: str) -> list[Json]:
+    return [*order.split(" ")]
+
+
 def with_signature(
     body: Body, keys: Keys, row_body: Body, owner: int | None, stored: tuple[object, ...]
 ) -> Finish | None:
@@ -124,7 +129,7 @@ def with_signature(
     if signature is not None:
         data["author_signature"] = text(signature)
         if order is not None:
-            body["property_order"] = list(text(order).split(" "))
+            body["property_order"] = _split(text(order))
         if additional is not None:
             row_body["additional_data"] = text(additional)
             for pair in _YAML_PAIR.finditer(text(additional)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, BigInteger, bindparam, func, select
+from sqlalchemy import ARRAY, BigInteger, Text, bindparam, cast, func, select
 
 from vaultd.sources.diaspora.schema import Schema
 
@@ -17,7 +17,8 @@ class ListScope:
     """The accounts of a batch by their ids, as the readers ask."""
 
     def __init__(self, users: Sequence[int], persons: Sequence[int], dialect: str) -> None:
-        self._users, self._persons, self._dialect = users, persons, dialect
+        self._users, self._persons = _given(users, dialect), _given(persons, dialect)
+        self._dialect = dialect
 
     def users(self, column: Any) -> Any:
         """Return the condition that a column holds one of the users."""
@@ -28,9 +29,16 @@ class ListScope:
         return _among(column, self._persons, self._dialect)
 
 
-def _among(column: Any, ids: Sequence[int], dialect: str) -> Any:
-    if dialect == "postgresql":  # one parameter, however many ids
-        return column == func.any(bindparam(None, list(ids), type_=ARRAY(BigInteger)))
+def _given(ids: Sequence[int], dialect: str) -> Any:
+    """Return ids as a parameter: on PostgreSQL one, an array's text, which is written once."""
+    if dialect == "postgresql":
+        return f"{{{','.join(map(str, ids))}}}"
+    return ids
+
+
+def _among(column: Any, ids: Any, dialect: str) -> Any:
+    if dialect == "postgresql":
+        return column == func.any(cast(bindparam(None, ids, type_=Text), ARRAY(BigInteger)))
     return column.in_(ids)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
-from vaultd.records import Json
+from vaultd.records import Body, Json
 
 _FOUR_DIGITS: Final = 1000  # strftime writes fewer for earlier years
 
@@ -82,6 +83,11 @@ def json_safe(value: object) -> Json:
         except UnicodeDecodeError:
             return {"base64": base64.b64encode(raw).decode("ascii")}
     return str(value)
+
+
+def columns(names: Sequence[str], values: Sequence[object]) -> Body:
+    """Return column values by name; mostly there are none."""
+    return dict(zip(names, map(json_safe, values), strict=True)) if names else {}
 
 
 def flag(value: object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -47,6 +48,7 @@ class FtpBackend:
         self._create = create
         self._context: ssl.SSLContext | None = None
         self._folders: set[str] = set()
+        self._left: deque[str] = deque()
         self._sessions: SessionPool[FtpSession] = SessionPool(self._connect, settings.connections)
 
     def __repr__(self) -> str:
@@ -68,6 +70,7 @@ class FtpBackend:
         """Store a new object; see Backend.create. What `data.read` raises is passed on."""
         temporary = beside(check_name(name), new_temporary())
         with self._sessions.session() as session:
+            self._clear_up(session)
             if size >= _ASK_FIRST:
                 self._check_free(session, name)
             try:
@@ -81,11 +84,21 @@ class FtpBackend:
                 self._check_free(session, name)
                 session.rename(temporary, name)
             except BaseException:
-                # What cannot be removed now is invisible, and removed by a later probe().
                 if session.usable:
                     with suppress(PlaceError):
                         session.remove(temporary)
+                else:
+                    self._left.append(temporary)
                 raise
+
+    def _clear_up(self, session: FtpSession) -> None:
+        """Remove what broken sessions left half done: a full disk has no room for it.
+
+        What cannot be removed is invisible, and removed by a later probe().
+        """
+        for _ in range(len(self._left)):
+            with suppress(PlaceError, IndexError):  # another thread may have taken the last
+                session.remove(self._left.popleft())
 
     def _check_free(self, session: FtpSession, name: str) -> None:
         if session.size(name) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 import threading
 import time
@@ -66,12 +67,14 @@ def main() -> None:
     path = Path(config.state.path)
     state, pod_key = State(path), PodKey.load_or_create(path / "pod.key")
     source, targets = open_source(config), open_targets(config)
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     with open_pool(config) as pool:
         report = run_backup(config, state, source, targets, pod_key, pool=pool)
         seconds = time.perf_counter() - begun
         memory.done.set()
         memory.look()
+    used = time.process_time() - used
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN)
     if report.failed:
         sys.exit(f"{len(report.failed)} accounts failed: {report.failed[0].reason}")
     print(
@@ -82,6 +85,7 @@ def main() -> None:
                 "accounts": report.looked_at,
                 "bytes": report.bytes,
                 "records": sum(a.records for a in report.accounts),
+                "cpu": used + workers.ru_utime + workers.ru_stime,
                 "largest": memory.largest,
                 "together": memory.together,
             }

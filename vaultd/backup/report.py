@@ -69,24 +69,41 @@ class AccountReport:
     notes: tuple[str, ...] = ()
 
 
+_encode: Final = msgspec.msgpack.Encoder().encode
+_account: Final = msgspec.msgpack.Decoder(AccountReport)
+
+
 @dataclass(slots=True)
 class RunReport:
     """A whole run. `interrupted` means that it was asked to stop before the last account; `rooms`
     tells what is left on each target, where that is known.
 
-    An account about which there is nothing to say is kept as its bare name: there may be tens
-    of thousands of them.
+    There may be tens of thousands of accounts: one about which there is nothing to say is kept as
+    its bare name, one that was just written is kept packed. `written`, `bytes` and `archives` are
+    counted along the way.
     """
 
     interrupted: bool = False
     seconds: float = 0.0
     rooms: list[Room] = field(default_factory=list)
-    _told: list[AccountReport | str] = field(default_factory=list)
+    written: int = 0
+    bytes: int = 0
+    archives: int = 0
+    noted: bool = False
+    _told: list[AccountReport | str | _Packed] = field(default_factory=list)
 
     def add(self, account: AccountReport) -> None:
         """Take the outcome of an account."""
-        plain = account.status is Status.UNCHANGED and not (account.targets or account.notes)
-        self._told.append(account.username if plain else account)
+        self.written += account.status is Status.WRITTEN
+        self.bytes += sum(each.size + each.blobs for each in account.targets)
+        self.archives += sum(1 for each in account.targets if each.archive)
+        self.noted |= bool(account.notes)
+        if account.status is Status.WRITTEN and not account.notes:
+            self._told.append(_Packed(_encode(account)))
+        elif account.status is Status.UNCHANGED and not (account.targets or account.notes):
+            self._told.append(account.username)
+        else:
+            self._told.append(account)
 
     def pass_over(self, usernames: Iterable[str]) -> None:
         """Take accounts that were looked at and for which nothing was to be done."""
@@ -95,20 +112,18 @@ class RunReport:
     @property
     def accounts(self) -> list[AccountReport]:
         """All accounts in the order in which they were done."""
-        return [unchanged(each) if isinstance(each, str) else each for each in self._told]
+        return [unchanged(each) if isinstance(each, str) else _whole(each) for each in self._told]
 
     @property
     def remarkable(self) -> list[AccountReport]:
-        """The accounts about which there is something to say."""
-        return [each for each in self._told if not isinstance(each, str)]
-
-    def _with(self, status: Status) -> list[AccountReport]:
-        return [account for account in self.remarkable if account.status is status]
+        """The accounts about which there is more to say than that all went well."""
+        return [each for each in self._told if isinstance(each, AccountReport)]
 
     @property
     def changed(self) -> list[AccountReport]:
         """The accounts for which every target has a new archive or needed none, and one has."""
-        return self._with(Status.WRITTEN)
+        told = (_whole(each) for each in self._told if not isinstance(each, str))
+        return [account for account in told if account.status is Status.WRITTEN]
 
     @property
     def unchanged(self) -> list[AccountReport]:
@@ -118,22 +133,20 @@ class RunReport:
     @property
     def failed(self) -> list[AccountReport]:
         """The accounts that could not be written to at least one target."""
-        return self._with(Status.FAILED)
+        return [account for account in self.remarkable if account.status is Status.FAILED]
 
     @property
     def looked_at(self) -> int:
         """How many accounts were asked for and are in this report."""
         return len(self._told)
 
-    @property
-    def bytes(self) -> int:
-        """Bytes of all archives and pictures stored."""
-        return sum(t.size + t.blobs for account in self.remarkable for t in account.targets)
 
-    @property
-    def archives(self) -> int:
-        """How many archives were written."""
-        return sum(1 for account in self.remarkable for t in account.targets if t.archive)
+class _Packed(bytes):
+    """An AccountReport in little room."""
+
+
+def _whole(each: AccountReport | _Packed) -> AccountReport:
+    return each if isinstance(each, AccountReport) else _account.decode(each)
 
 
 def unchanged(username: str) -> AccountReport:

@@ -22,7 +22,7 @@ from vaultd.backup.messages import Answer
 from vaultd.backup.own_targets import OwnPlaces
 from vaultd.backup.pace import wait_for_quiet
 from vaultd.backup.pool import Pool, WorkerDiedError
-from vaultd.backup.report import AccountReport, RunReport, Status
+from vaultd.backup.report import AccountReport, RunReport
 from vaultd.backup.tally import count_run
 from vaultd.backup.workbench import Workbench, open_workbench
 from vaultd.clock import now
@@ -121,7 +121,7 @@ class _Run:
                 journal.finish_run(
                     run_id,
                     looked_at=self.ledger.report.looked_at,
-                    changed=len(self.ledger.report.changed),
+                    changed=self.ledger.report.written,
                     failed=len(self.ledger.report.failed),
                     size=self.ledger.report.bytes,
                     error=problem
@@ -166,7 +166,7 @@ class _Run:
             self._take_next()
         if whole and changes.until is not None:
             marks.set_since(changes.until)
-        failed = any(a.status is Status.FAILED or a.notes for a in self.ledger.report.remarkable)
+        failed = self.ledger.report.failed or self.ledger.report.noted
         if whole and watermark is not None and not failed:
             marks.set_watermark(watermark)
 
@@ -174,7 +174,7 @@ class _Run:
         if len(self.own):
             self.ledger.counters.setdefault(OWN, Counters()).add(self.own.counters)
         # Where nothing was written no target is asked, and a run stays as cheap as it can be.
-        ask = bool(self.ledger.report.changed or self.ledger.report.failed)
+        ask = bool(self.ledger.report.written or self.ledger.report.failed)
         state = self.bench.state
         self.ledger.report.rooms = count_run(
             self.config, state, self.targets, self.ledger.counters, ask=ask

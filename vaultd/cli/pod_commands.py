@@ -148,7 +148,7 @@ def run_document(report: RunReport) -> dict[str, object]:
     """Return a run as the JSON document of `backup --json` (docs/operations.md)."""
     return {
         "looked_at": report.looked_at,
-        "changed": len(report.changed),
+        "changed": report.written,
         "unchanged": len(report.unchanged),
         "failed": len(report.failed),
         "archives": report.archives,
@@ -187,7 +187,7 @@ def _account(account: AccountReport) -> dict[str, object]:
 
 
 def _show(report: RunReport) -> None:
-    for account in report.accounts:
+    for account in report.remarkable:
         for note in account.notes:
             remark(f"{account.username}: {note}")
         if account.status is Status.FAILED:
@@ -196,7 +196,7 @@ def _show(report: RunReport) -> None:
         line("✗" if room.low else "●", room.sentence, ok=not room.low)
     line(
         "✓" if not report.failed else "✗",
-        f"{plural(report.looked_at, 'account')} looked at, {len(report.changed)} changed, "
+        f"{plural(report.looked_at, 'account')} looked at, {report.written} changed, "
         f"{len(report.failed)} failed, {size(report.bytes)} stored in "
         f"{plural(report.archives, 'archive')} ({report.seconds:.1f} s)",
         ok=not report.failed,

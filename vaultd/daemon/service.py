@@ -208,14 +208,14 @@ class Service:
     def _tell(self, report: RunReport) -> None:
         for account in report.failed:
             _log.warning("%s: %s", account.username, account.reason)
-        for account in report.accounts:
+        for account in report.remarkable:
             for note in account.notes:
                 _log.info("%s: %s", account.username, note)
         for room in report.rooms:
             if room.low:
                 _log.warning("%s", room.sentence)
         sentence = (
-            f"{report.looked_at} accounts looked at, {len(report.changed)} changed, "
+            f"{report.looked_at} accounts looked at, {report.written} changed, "
             f"{len(report.failed)} failed, {report.bytes:,} bytes stored."
         )
         _log.info("%s", sentence)

@@ -51,7 +51,7 @@ class RunFigures:
         """Take the figures of a run report."""
         return cls(
             report.looked_at,
-            len(report.changed),
+            report.written,
             len(report.failed),
             report.archives,
             report.bytes,

@@ -43,7 +43,8 @@ class Fingerprints:
         self._hasher = Hasher(self._dialect, extended=self._version >= 140000)
         self.schema = schema
         self._seed = repr((vaultd.__version__, pod_url)).encode()
-        self._statements = {dense: self._statement(dense=dense) for dense in (True, False)}
+        # The other one is made when it is first asked: some accounts far apart.
+        self._statements = {True: self._statement(dense=True)}
 
     def of(self, connection: Connection, accounts: Sequence[SourceAccount]) -> dict[int, bytes]:
         """Return the fingerprints of some accounts; everything is seen at one moment."""
@@ -51,6 +52,8 @@ class Fingerprints:
             return {}
         ids = [account.key for account in accounts]
         dense = is_dense(ids)
+        if dense not in self._statements:
+            self._statements[dense] = self._statement(dense=dense)
         statement, asked = self._statements[dense], parameters(ids, dense=dense)
         self._prepare(connection)
         people, hidden = self.schema["people"], self._hidden(connection, asked, dense=dense)

@@ -68,7 +68,7 @@ def main() -> None:
     state, pod_key = State(path), PodKey.load_or_create(path / "pod.key")
     source, targets = open_source(config), open_targets(config)
     source.changes(None)  # the daemon knows the tables since its first run
-    source.fingerprints(source.accounts()[:1])
+    source.fingerprints(source.accounts(state.usernames()[:1]))
     begun, used = time.perf_counter(), time.process_time()
     with open_pool(config) as pool:
         report = run_backup(config, state, source, targets, pod_key, pool=pool)

@@ -8,7 +8,7 @@ from typing import Final
 from vaultd.backup.batch import Job
 
 # Accounts whose fingerprints are asked for at once: a question costs as much as 500 accounts.
-_PAGES: Final = (500, 4000)
+_PAGES: Final = (500, 2000)
 # A batch ends at about this many records, however few accounts: its indexes lie in memory.
 _BATCH_RECORDS: Final = 40_000
 

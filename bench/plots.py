@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from math import ceil, floor, log10
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Final
 
 _WIDTH: Final = 720
 _HEIGHT: Final = 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 80, 20, 40, 50
+_LEFT, _RIGHT, _TOP, _BOTTOM = 80, 30, 40, 50
 _COLOURS: Final = ("#1f5f8b", "#b5472f", "#5b7f3a")
 
 Series = tuple[str, Sequence[tuple[float, float]]]
@@ -33,37 +33,56 @@ def _frame(title: str, label: str) -> list[str]:
     ]
 
 
-def lines(path: Path, title: str, label: str, series: Sequence[Series]) -> None:
-    """Write lines over a numeric axis that both begin at 0; `label` is the x axis's."""
-    most_x = max(x for _, points in series for x, _ in points)
-    step = _step(max(y for _, points in series for _, y in points))
-    most_y = step * ceil(max(y for _, points in series for _, y in points) / step)
-    across, up = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+Axis = tuple[Callable[[float], float], Sequence[float]]
+
+
+def _even(values: Sequence[float]) -> Axis:
+    """Return where a value stands between 0 and 1 on an axis from 0, and its ticks."""
+    step = _step(max(values))
+    most = step * ceil(max(values) / step)
+    return lambda value: value / most, [step * n for n in range(round(most / step) + 1)]
+
+
+def _decades(values: Sequence[float]) -> Axis:
+    """Return the same for a logarithmic axis."""
+    least, most = floor(log10(min(values))), ceil(log10(max(values)))
+    ticks = [10.0**n for n in range(least, most + 1)]
+    return lambda value: (log10(value) - least) / (most - least or 1), ticks
+
+
+def lines(
+    path: Path, title: str, label: str, series: Sequence[Series], *, decades: bool = False
+) -> None:
+    """Write lines over two axes that begin at 0, or are logarithmic; `label` is the x axis's."""
+    axis = _decades if decades else _even
+    right, ticks_x = axis([x for _, points in series for x, _ in points])
+    up, ticks_y = axis([y for _, points in series for _, y in points])
+
+    def x_of(value: float) -> float:
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * right(value)
+
+    def y_of(value: float) -> float:
+        return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * up(value)
+
     out = _frame(title, label)
-    for number in range(round(most_y / step) + 1):
-        y = _HEIGHT - _BOTTOM - up * number * step / most_y
+    for value in ticks_y:
         out.append(
-            f'<path d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}" stroke="#ddd"/>'
-            f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{number * step:g}</text>'
+            f'<path d="M{_LEFT} {y_of(value):.1f}H{_WIDTH - _RIGHT}" stroke="#ddd"/>'
+            f'<text x="{_LEFT - 6}" y="{y_of(value) + 4:.1f}" text-anchor="end">{value:g}</text>'
         )
-    wide = _step(most_x)
-    for number in range(int(most_x / wide) + 1):
-        x = _LEFT + across * number * wide / most_x
+    for value in ticks_x:
         out.append(
-            f'<text x="{x:.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">'
-            f"{number * wide:g}</text>"
+            f'<text x="{x_of(value):.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">'
+            f"{value:g}</text>"
         )
-    for (name, points), colour in zip(series, _COLOURS, strict=False):
+    for number, ((name, points), colour) in enumerate(zip(series, _COLOURS, strict=False)):
         path_data = " ".join(
-            f"{'L' if n else 'M'}{_LEFT + across * x / most_x:.1f} "
-            f"{_HEIGHT - _BOTTOM - up * y / most_y:.1f}"
-            for n, (x, y) in enumerate(points)
+            f"{'L' if n else 'M'}{x_of(x):.1f} {y_of(y):.1f}" for n, (x, y) in enumerate(points)
         )
-        last_y = _HEIGHT - _BOTTOM - up * points[-1][1] / most_y
         out.append(
             f'<path d="{path_data}" fill="none" stroke="{colour}" stroke-width="2"/>'
-            f'<text x="{_WIDTH - _RIGHT - 4}" y="{last_y - 6:.1f}" text-anchor="end" '
-            f'fill="{colour}">{escape(name)}</text>'
+            f'<text x="{_WIDTH - _RIGHT}" y="{14 + 15 * number}" text-anchor="end" '
+            f'fill="{colour}">━ {escape(name)}</text>'
         )
     path.write_text("\n".join([*out, "</svg>", ""]), encoding="utf-8")
 

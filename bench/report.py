@@ -213,6 +213,7 @@ def _big(
                 [(p["accounts"], p["untouched"] / p["accounts"] * 1e6) for p in sizes],
             ),
         ],
+        decades=True,
     )
     return [
         f"## A pod of {f['accounts']:,.0f} accounts",
@@ -240,7 +241,7 @@ def _year(docs: Path, f: dict[str, Any]) -> Table:
     fresh = [(0, f["fresh"] / 1e3), (f["days"], f["fresh"] / 1e3)]
     plots.lines(
         docs / "year.svg",
-        "A lively account, an archive every night, default retention",
+        "A lively account, an archive every night",
         "nights; kB stored",
         [("stored", stored), ("one fresh full on the last night", fresh)],
     )

@@ -6,7 +6,7 @@ On the wire a record is the msgpack array `[kind, id, body]`; a body of nil is a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -91,6 +91,13 @@ class Records:
     wires: Sequence[bytes]
     passive: bool = False
     finishes: Sequence[Finish | None] | None = None
+
+    def singly(self) -> Iterator[Record]:
+        """Yield the records one by one, decoded."""
+        for position, wire in enumerate(self.wires):
+            kind, record_id, body = decode_record(wire)
+            finish = self.finishes[position] if self.finishes else None
+            yield Record(kind, record_id, body, self.passive, finish=finish)
 
 
 class StoredRecord(msgspec.Struct, frozen=True, gc=False):  # what is decoded has no cycles

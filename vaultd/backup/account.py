@@ -221,7 +221,9 @@ class AccountRun:
     def _look_at_all(self, records: Records) -> None:
         kind, wires = records.kind, records.wires
         if max(map(len, wires), default=0) > MAX_RECORD_BYTES:
-            self._look_at_each(records)
+            # One by one, so that only what is too large is left out.
+            for record in records.singly():
+                self._look(record)
             return
         digests = self._bench.state.digests.bodies(wires, shared=records.passive)
         finished: dict[int, bytes] = {}
@@ -254,13 +256,6 @@ class AccountRun:
             written = True
         if written and self._bench.what.account_bytes:
             self._check_size()
-
-    def _look_at_each(self, records: Records) -> None:
-        """Look at records of which one is too large, so that only that one is left out."""
-        for position, wire in enumerate(records.wires):
-            kind, record_id, body = decode_record(wire)
-            finish = records.finishes[position] if records.finishes is not None else None
-            self._look(Record(kind, record_id, body, records.passive, finish=finish))
 
     def _repeated(self, kind: str, record_id: str) -> None:
         self._trouble(f"There are two {kind} records {record_id}; the first is stored.")

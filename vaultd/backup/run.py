@@ -101,14 +101,18 @@ class _Run:
         journal, run_id, problem = self.bench.state.journal, None, None
         try:
             watermark = self._watermark()
-            if usernames is None and self._nothing_was_written(watermark):
+            untouched = self._nothing_was_written(watermark)
+            if untouched and usernames is None:
                 self.ledger.pass_over(self.bench.state.usernames())
                 self.own.note_all_well()
                 self.own.save()
                 journal.untouched_run(begun, self.ledger.report.looked_at)
                 return self.ledger.report
             run_id = self._start(usernames)
-            self._run(usernames, watermark)
+            if untouched:
+                self._pass_over(usernames or ())
+            else:
+                self._run(usernames, watermark)
         except VaultdError as error:
             problem = str(error)
             run_id = run_id or self._start(usernames)
@@ -135,14 +139,15 @@ class _Run:
             state.enrolled() if usernames is None else len(set(usernames))
         )
 
+    def _pass_over(self, usernames: Collection[str]) -> None:
+        """Take these accounts as they are: nothing was written since all were up to date."""
+        found = self.bench.state.enrollments(usernames)
+        self.ledger.unchanged([(each.id, each.username) for each in found])
+        self.own.note_well(found)
+        self._refuse(set(usernames) - {each.username for each in found})
+
     def _run(self, usernames: Collection[str] | None, watermark: bytes | None) -> None:
         marks, kind = self.bench.state.marks, kind_of_backup(self.config, self.targets)
-        if self._nothing_was_written(watermark):
-            found = self.bench.state.enrollments(usernames)
-            self.ledger.unchanged([(each.id, each.username) for each in found])
-            self.own.note_well(found)
-            self._refuse(set(usernames or ()) - {each.username for each in found})
-            return
         whole = usernames is None and not self.selection.part
         if whole and self.pool is not None and marks.lacking() >= _WORTH_A_POOL:
             self.pool.start()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol
 
-from vaultd.records import Record, Records, decode_record
+from vaultd.records import Record, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,8 @@ def singly(
         if not isinstance(item, Records):
             yield account, item
             continue
-        for position, wire in enumerate(item.wires):
-            kind, record_id, body = decode_record(wire)
-            finish = item.finishes[position] if item.finishes else None
-            yield account, Record(kind, record_id, body, item.passive, finish=finish)
+        for record in item.singly():
+            yield account, record
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from vaultd.records import Body
 from vaultd.sources.diaspora.batch import Batch
-from vaultd.sources.diaspora.packing import Item, packed
+from vaultd.sources.diaspora.packing import Item, name_of, packed
 from vaultd.sources.diaspora.questions import activity
 from vaultd.sources.diaspora.relayables import comment, like, like_of_comment, vote
 from vaultd.sources.diaspora.values import columns, exact, given, moments, text
@@ -47,7 +47,7 @@ def _comments(batch: Batch) -> Iterator[Item]:
                 **columns(more, rest),
                 "created_at": exactly,
             }
-            ids.append(text(guid) or f"row:{number}")
+            ids.append(name_of(guid, number))
             bodies.append(body)
         batch.meet(account, (row[8] for row in rows))
         yield from packed(account, "comment", ids, bodies)
@@ -65,7 +65,7 @@ def _likes(batch: Batch) -> Iterator[Item]:
         for _, number, guid, positive, at, kind, parent, owner, _person, *rest in rows:
             body = like(handle, given(owner), guid, positive, exact(at), text(kind), parent)
             body["row"] = columns(more, rest)
-            ids.append(text(guid) or f"row:{number}")
+            ids.append(name_of(guid, number))
             bodies.append(body)
         batch.meet(account, (row[8] for row in rows))
         yield from packed(account, "like", ids, bodies)
@@ -84,7 +84,7 @@ def _likes_of_comments(batch: Batch) -> Iterator[Item]:
             body = like(handle, given(writer), guid, positive, exact(at), "Comment", parent)
             body = like_of_comment(body, post, owner)
             body["row"] = columns(more, rest)
-            ids.append(text(guid) or f"row:{number}")
+            ids.append(name_of(guid, number))
             bodies.append(body)
         batch.meet(account, (row[i] for row in rows for i in (7, 10)))
         yield from packed(account, "like", ids, bodies)

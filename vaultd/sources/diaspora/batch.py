@@ -14,11 +14,11 @@ from sqlalchemy import Connection, Select, select
 from vaultd.records import Body, Finish, Json, Record
 from vaultd.sources.base import SourceAccount
 from vaultd.sources.diaspora.guest import Pace
-from vaultd.sources.diaspora.packing import Item
+from vaultd.sources.diaspora.packing import Item, name_of
 from vaultd.sources.diaspora.questions.question import Question
 from vaultd.sources.diaspora.schema import NOISE, Schema
 from vaultd.sources.diaspora.scope import ListScope
-from vaultd.sources.diaspora.values import json_safe, text
+from vaultd.sources.diaspora.values import json_safe
 
 Row: TypeAlias = dict[str, Any]
 Runs: TypeAlias = Iterator[tuple[SourceAccount, list[Any]]]
@@ -91,15 +91,10 @@ class Batch:
 
     def rows(self, query: Select[Any]) -> Iterator[Row]:
         """Stream the rows of a query by column name."""
-        for part in self.parts(query):
-            yield from part
-
-    def parts(self, query: Select[Any]) -> Iterator[list[Row]]:
-        """Stream the rows of a query as they come from the database, some at a time."""
         with self.connection.execute(query) as result:
             names = tuple(map(str, result.keys()))  # plain ones, not of a subclass
             for part in result.partitions():
-                yield [dict(zip(names, row, strict=True)) for row in part]
+                yield from [dict(zip(names, row, strict=True)) for row in part]
                 self._pace.passed(len(part))
 
     def ask(self, question: Question | None) -> Iterator[Row]:
@@ -175,7 +170,7 @@ class Batch:
 
     def own_id(self, account: SourceAccount, kind: str, record_id: str | None, row_id: int) -> str:
         """Return an id that is unique for its account and kind: the row's number at need."""
-        own = text(record_id) or f"row:{row_id}"
+        own = name_of(record_id, row_id)
         if kind not in _UNIQUE:
             seen = self.ties[account.key].seen
             if (kind, own) in seen:

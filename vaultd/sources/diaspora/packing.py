@@ -7,9 +7,15 @@ from typing import Final, TypeAlias
 
 from vaultd.records import Body, Finish, Record, Records, encode_record
 from vaultd.sources.base import SourceAccount, Trouble
+from vaultd.sources.diaspora.values import text
 
 Item: TypeAlias = "tuple[SourceAccount, Record | Records | Trouble]"
 _UNSTORABLE: Final = (UnicodeEncodeError, OverflowError, TypeError, RecursionError)
+
+
+def name_of(guid: object, number: int) -> str:
+    """Return a record's id: its GUID, or the row's number where it has none."""
+    return text(guid) or f"row:{number}"
 
 
 def packed(

@@ -9,7 +9,7 @@ from typing import Any, Final
 from vaultd.records import Body, Json
 from vaultd.sources.base import SourceAccount
 from vaultd.sources.diaspora.batch import Batch
-from vaultd.sources.diaspora.packing import Item, packed
+from vaultd.sources.diaspora.packing import Item, name_of, packed
 from vaultd.sources.diaspora.questions import posts
 from vaultd.sources.diaspora.values import (
     columns,
@@ -43,7 +43,7 @@ def read_posts(batch: Batch) -> Iterator[Item]:
     ):  # fmt: skip
         ids, bodies = [], []
         for row in rows:
-            ids.append(text(row[2]) or f"row:{row[1]}")
+            ids.append(name_of(row[2], row[1]))
             bodies.append(details.post(account, row, more))
         batch.meet(account, (row[10] for row in rows))
         yield from packed(account, "post", ids, bodies)

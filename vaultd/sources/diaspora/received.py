@@ -15,7 +15,7 @@ from vaultd.sources.diaspora.activity import (
     KNOWN_VOTE,
 )
 from vaultd.sources.diaspora.batch import Batch
-from vaultd.sources.diaspora.packing import Item, packed
+from vaultd.sources.diaspora.packing import Item, name_of, packed
 from vaultd.sources.diaspora.questions import received
 from vaultd.sources.diaspora.relayables import (
     comment,
@@ -107,7 +107,7 @@ def _comments(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
             finishes.append(with_signature(body, keys, extra, owner, signed[:3]))
             extra["created_at"] = exactly
             body["row"] = extra
-            ids.append(text(guid) or f"row:{number}")
+            ids.append(name_of(guid, number))
             bodies.append(body)
         batch.meet(account, (row[7] for row in rows), "comment")
         yield from packed(account, "received_comment", ids, bodies, finishes)
@@ -127,7 +127,7 @@ def _likes(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
             extra: Body = columns(more, signed[3:])
             finishes.append(with_signature(body, keys, extra, owner, signed[:3]))
             body["row"] = extra
-            ids.append(text(guid) or f"row:{number}")
+            ids.append(name_of(guid, number))
             bodies.append(body)
         batch.meet(account, (row[6] for row in rows), "like")
         yield from packed(account, "received_like", ids, bodies, finishes)
@@ -149,7 +149,7 @@ def _likes_of_comments(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
             extra: Body = columns(more, signed[4:])
             finishes.append(with_signature(body, keys, extra, signed[0], signed[1:4]))
             body["row"] = extra
-            ids.append(text(guid) or f"row:{number}")
+            ids.append(name_of(guid, number))
             bodies.append(body)
         batch.meet(account, (row[9] for row in rows), "like")
         batch.meet(account, (row[8] for row in rows))

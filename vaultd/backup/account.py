@@ -237,25 +237,22 @@ class AccountRun:
             if found.changed:
                 packer.count(kind, 1, len(found.changed))
             packer.real |= not records.passive and bool(found.added or found.changed)
-            chosen: Sequence[int] = (
-                [*found.added, *found.changed, *found.moved]
-                if found.changed or found.moved
-                else found.added
-            )
-            if not chosen:
-                continue
-            if records.finishes is None and len(chosen) == len(wires):
-                packer.add(*wires)
-            elif records.finishes is None:
-                packer.add(*(wires[i] for i in chosen))
-            else:
-                for i in chosen:
-                    if i not in finished:
-                        finished[i] = self._finished(wires[i], records.finishes[i])
-                packer.add(*(finished[i] for i in chosen))
-            written = True
+            chosen = [*found.added, *found.changed, *found.moved]
+            packer.add(*self._stored(records, chosen, finished))
+            written |= bool(chosen)
         if written and self._bench.what.account_bytes:
             self._check_size()
+
+    def _stored(
+        self, records: Records, chosen: Sequence[int], finished: dict[int, bytes]
+    ) -> list[bytes]:
+        """Return some of the records as they are stored; `finished` is what was asked before."""
+        if records.finishes is None:
+            return [records.wires[i] for i in chosen]
+        for i in chosen:
+            if i not in finished:
+                finished[i] = self._finished(records.wires[i], records.finishes[i])
+        return [finished[i] for i in chosen]
 
     def _repeated(self, kind: str, record_id: str) -> None:
         self._trouble(f"There are two {kind} records {record_id}; the first is stored.")

@@ -15,16 +15,12 @@ from typing import Any, Final
 
 import msgspec
 from sqlalchemy import (
-    ARRAY,
     Alias,
-    BigInteger,
     Column,
     Connection,
     Join,
     Select,
     Table,
-    bindparam,
-    func,
     select,
 )
 from sqlalchemy.sql import visitors
@@ -32,6 +28,7 @@ from sqlalchemy.sql import visitors
 import vaultd
 from vaultd.sources.base import ANY, Changes
 from vaultd.sources.diaspora.account import hidden_ids
+from vaultd.sources.diaspora.database import fetch_all
 from vaultd.sources.diaspora.hashing import row_hash
 from vaultd.sources.diaspora.questions import Question, counted
 from vaultd.sources.diaspora.row_versions import (
@@ -44,6 +41,7 @@ from vaultd.sources.diaspora.row_versions import (
     too_many,
 )
 from vaultd.sources.diaspora.schema import Schema, kept
+from vaultd.sources.diaspora.scope import among
 from vaultd.sources.diaspora.values import text
 
 # Columns by which rows are found outside of the questions' conditions, and names of accounts.
@@ -159,7 +157,7 @@ class ChangeFinder:
             if len(new["users"]) < len(known) / 2:
                 query = query.where(_among(users.c.id, new["users"]))
         differing = []
-        for number, value in _all(connection, query):
+        for number, value in fetch_all(connection, query):
             if known.get(number) != value:
                 known[number] = value
                 differing.append(number)
@@ -174,7 +172,7 @@ class ChangeFinder:
         for question in self._questions:
             owners = persons if question.by_person else users
             for query in _followed(question, new):
-                found = _all(connection, query.distinct())
+                found = fetch_all(connection, query.distinct())
                 owners.update(row[0] for row in found if row[0] is not None)
         users.update(self._hiding(connection, new.get("posts", ())))
         table, people = self.schema["users"], self.schema["people"]
@@ -185,7 +183,7 @@ class ChangeFinder:
             .join(people, people.c.owner_id == table.c.id)
             .where(_among(people.c.id, persons)),
         ):
-            names.update(text(row[0]) for row in _all(connection, query))
+            names.update(text(row[0]) for row in fetch_all(connection, query))
         return frozenset(names)
 
     def _hiding(self, connection: Connection, posts: Collection[int]) -> Iterator[int]:
@@ -195,7 +193,7 @@ class ChangeFinder:
             users.c.hidden_shareables.like("%- %")
         )
         if wanted:
-            for number, value in _all(connection, query):
+            for number, value in fetch_all(connection, query):
                 if not wanted.isdisjoint(hidden_ids(value)):
                     yield number
 
@@ -264,12 +262,7 @@ def _conditions(query: Select[Any]) -> Iterator[Any]:
 
 
 def _among(column: Any, numbers: Collection[int]) -> Any:
-    return column == func.any(bindparam(None, list(numbers), type_=ARRAY(BigInteger)))
-
-
-def _all(connection: Connection, query: Any) -> Any:
-    plain = connection.execution_options(stream_results=False, yield_per=None)
-    return plain.execute(query).all()
+    return among(column, numbers, "postgresql")
 
 
 def _decode(since: bytes | None, mark: bytes) -> _Until | None:

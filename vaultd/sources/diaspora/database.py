@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecs
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, Executable, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
@@ -104,6 +104,14 @@ def _sqlite(url: str) -> Engine:
     engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return engine
+
+
+def fetch_all(
+    connection: Connection, query: Executable, asked: Mapping[str, Any] | None = None
+) -> Sequence[Any]:
+    """Return the rows of a short answer: no cursor on the server for them."""
+    plain = connection.execution_options(stream_results=False, yield_per=None)
+    return plain.execute(query, dict(asked or {})).all()
 
 
 def _plan_for_all_rows(connection: Connection) -> None:

@@ -17,6 +17,7 @@ import vaultd
 from vaultd.sources.base import SourceAccount
 from vaultd.sources.diaspora.account import hidden_ids
 from vaultd.sources.diaspora.batch import CHUNK
+from vaultd.sources.diaspora.database import fetch_all
 from vaultd.sources.diaspora.hashing import Hasher
 from vaultd.sources.diaspora.questions import Question, counted
 from vaultd.sources.diaspora.schema import Schema
@@ -59,15 +60,15 @@ class Fingerprints:
         people, hidden = self.schema["people"], self._hidden(connection, asked, dense=dense)
         scope = JoinScope(self.schema, self._dialect, dense=dense)
         query = select(people.c.owner_id, people.c.id).where(scope.users(people.c.owner_id))
-        person_of: dict[int, int] = {row[0]: row[1] for row in _all(connection, query, asked)}
+        person_of: dict[int, int] = {row[0]: row[1] for row in fetch_all(connection, query, asked)}
         found: tuple[dict[int, bytes], dict[int, bytes]] = {}, {}
         if self._dialect == "postgresql":
             asked["persons"] = list(person_of.values())
-        for by_person, owner, *hashes in _all(connection, statement, asked):
+        for by_person, owner, *hashes in fetch_all(connection, statement, asked):
             found[by_person][owner] = repr(hashes).encode()
         of_user, of_person = found
         seed = hashlib.blake2b(self._seed, digest_size=16)
-        seed.update(repr(_all(connection, self._twins(), {})).encode())
+        seed.update(repr(fetch_all(connection, self._twins())).encode())
         prints = {}
         for account in accounts:
             one = seed.copy()
@@ -154,12 +155,12 @@ class Fingerprints:
         query = select(users.c.id, users.c.hidden_shareables).where(
             scope.users(users.c.id), users.c.hidden_shareables.like("%- %")
         )
-        listed = {user: hidden_ids(value) for user, value in _all(connection, query, asked)}
+        listed = {user: hidden_ids(value) for user, value in fetch_all(connection, query, asked)}
         wanted = sorted({number for numbers in listed.values() for number in numbers})
         guids: dict[int, str] = {}
         for start in range(0, len(wanted), CHUNK):
             some = posts.c.id.in_(wanted[start : start + CHUNK])
-            for number, guid in _all(connection, select(posts.c.id, posts.c.guid).where(some), {}):
+            for number, guid in fetch_all(connection, select(posts.c.id, posts.c.guid).where(some)):
                 guids[number] = text(guid)
         found: dict[int, list[tuple[int, str]]] = defaultdict(list)
         for user, numbers in listed.items():
@@ -168,9 +169,3 @@ class Fingerprints:
 
 
 _POD: Final = ("host", "port", "ssl")
-
-
-def _all(connection: Connection, query: Any, asked: dict[str, Any]) -> Sequence[Any]:
-    # Short answers: no cursor on the server for them.
-    plain = connection.execution_options(stream_results=False, yield_per=None)
-    return plain.execute(query, asked).all()

@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from vaultd.sources.diaspora.database import fetch_all
 from vaultd.sources.diaspora.hashing import row_hash
 
 OLDEST: Final = (15,)  # of PostgreSQL, tried; 14 lacks nothing that is known
@@ -105,8 +106,7 @@ def new_rows(
                 numbers.filter(age.between(0, literal_column(str(oldest)))),
             ).select_from(table)
         )
-    plain = connection.execution_options(stream_results=False, yield_per=None)
-    rows = plain.execute(union_all(*branches)).all()
+    rows = fetch_all(connection, union_all(*branches))
     return {name: (count, list(numbers or ())) for name, count, numbers in rows}
 
 

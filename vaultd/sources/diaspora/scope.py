@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ARRAY, BigInteger, Text, bindparam, cast, func, select
@@ -29,7 +29,12 @@ class ListScope:
         return _among(column, self._persons, self._dialect)
 
 
-def _given(ids: Sequence[int], dialect: str) -> Any:
+def among(column: Any, ids: Collection[int], dialect: str) -> Any:
+    """Return the condition that a column holds one of these ids."""
+    return _among(column, _given(ids, dialect), dialect)
+
+
+def _given(ids: Collection[int], dialect: str) -> Any:
     """Return ids as a parameter: on PostgreSQL one, an array's text, which is written once."""
     if dialect == "postgresql":
         return f"{{{','.join(map(str, ids))}}}"

@@ -1,4 +1,7 @@
-"""One run in a process of its own, as `vaultd backup` would do it; prints one JSON line."""
+"""Runs in a process that stays up, as the daemon does: one for each line of its input.
+
+python -m bench.child CONFIG    answers each line with one of JSON
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from pathlib import Path
 from vaultd.backup.pool import open_pool
 from vaultd.backup.run import run_backup
 from vaultd.backup.setup import open_source, open_targets
-from vaultd.config import build
+from vaultd.config import Config, build
 from vaultd.keys import PodKey
 from vaultd.state.store import State
 
@@ -58,41 +61,51 @@ class Memory(threading.Thread):
         self.largest = max(self.largest, *(mebibytes(each, "status", "VmHWM:") for each in family))
 
 
-def main() -> None:
-    """Run once with the config given as JSON file."""
-    config = build(json.loads(Path(sys.argv[1]).read_text()), {})
-    memory = Memory()
-    memory.start()
-    # As in the daemon, all is imported and opened already.
-    path = Path(config.state.path)
-    state, pod_key = State(path), PodKey.load_or_create(path / "pod.key")
-    source, targets = open_source(config), open_targets(config)
-    source.changes(None)  # the daemon knows the tables since its first run
-    source.fingerprints(source.accounts(state.usernames()[:1]))
-    begun, used = time.perf_counter(), time.process_time()
-    with open_pool(config) as pool:
-        report = run_backup(config, state, source, targets, pod_key, pool=pool)
-        seconds = time.perf_counter() - begun
-        memory.done.set()
-        memory.look()
-    used = time.process_time() - used
+class Daemon:
+    """What the daemon keeps open between its runs."""
+
+    def __init__(self, config: Config) -> None:
+        path = Path(config.state.path)
+        self._config = config
+        self._state, self._pod_key = State(path), PodKey.load_or_create(path / "pod.key")
+        self._source, self._targets = open_source(config), open_targets(config)
+
+    def backup(self) -> dict[str, float]:
+        """Run once; seconds, processor seconds of this process and its workers, MiB."""
+        memory = Memory()
+        memory.start()
+        begun, used = time.perf_counter(), _processor()
+        with open_pool(self._config) as pool:
+            report = run_backup(
+                self._config, self._state, self._source, self._targets, self._pod_key, pool=pool
+            )
+            seconds = time.perf_counter() - begun
+            memory.done.set()
+            memory.look()
+        if report.failed:
+            sys.exit(f"{len(report.failed)} accounts failed: {report.failed[0].reason}")
+        return {
+            "seconds": seconds,
+            "changed": report.written,
+            "accounts": report.looked_at,
+            "bytes": report.bytes,
+            "records": sum(a.records for a in report.accounts),
+            "cpu": _processor() - used,
+            "largest": memory.largest,
+            "together": memory.together,
+        }
+
+
+def _processor() -> float:
     workers = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if report.failed:
-        sys.exit(f"{len(report.failed)} accounts failed: {report.failed[0].reason}")
-    print(
-        json.dumps(
-            {
-                "seconds": seconds,
-                "changed": report.written,
-                "accounts": report.looked_at,
-                "bytes": report.bytes,
-                "records": sum(a.records for a in report.accounts),
-                "cpu": used + workers.ru_utime + workers.ru_stime,
-                "largest": memory.largest,
-                "together": memory.together,
-            }
-        )
-    )
+    return time.process_time() + workers.ru_utime + workers.ru_stime
+
+
+def main() -> None:
+    """Serve until the input ends, with the config given as JSON file."""
+    daemon = Daemon(build(json.loads(Path(sys.argv[1]).read_text()), {}))
+    for _ in sys.stdin:
+        print(json.dumps(daemon.backup()), flush=True)
 
 
 if __name__ == "__main__":

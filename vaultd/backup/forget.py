@@ -18,8 +18,9 @@ from vaultd.backup.retention import Plan, plan
 from vaultd.backup.workbench import Workbench
 from vaultd.clock import now
 from vaultd.errors import PlaceError
+from vaultd.state.doomed import GivenUp
 from vaultd.state.points import VaultPoint
-from vaultd.state.store import Enrollment, State
+from vaultd.state.store import Enrollment
 from vaultd.state.vaults import VaultKey
 from vaultd.vault.layout import vault_of
 
@@ -96,8 +97,10 @@ def _forget(
                 "`vaultd backup` of the account takes note of it."
             )
             return
-        _carry_out(bench.state, (key, backend), point, found, there)
-        _bury(bench.state, key, backend)
+        if given_up := _given_up(key, point, found, there):
+            bench.state.doomed.doom([given_up])
+        for error in _bury(bench, {key: backend}):
+            raise error
     except PlaceError as error:
         report.problems.append(f"{each.username}, {target}: {error}")
 
@@ -106,7 +109,8 @@ def retire(bench: Workbench, targets: Mapping[str, Backend], lanes: Sequence[Lan
     """Apply retention to the vaults that these lanes wrote to; what fails waits for later."""
     if not bench.retention.enabled:
         return
-    busy: list[tuple[VaultKey, Backend]] = []
+    gone: list[GivenUp] = []
+    busy: dict[VaultKey, Backend] = {}
     for lane in lanes:
         if lane.archive is None or lane.error is not None:
             continue
@@ -114,47 +118,51 @@ def retire(bench: Workbench, targets: Mapping[str, Backend], lanes: Sequence[Lan
         point = lane.next_point(lane.archive, lane.point.records)
         found = plan(point, bench.retention, now())
         if found.delete:
-            there = {*lane.seen, lane.archive.name}
-            if _carry_out(bench.state, (key, lane.backend), point, found, there):
-                busy.append((key, lane.backend))
+            given_up = _given_up(key, point, found, {*lane.seen, lane.archive.name})
+            if given_up is not None:
+                gone.append(given_up)
+                busy[key] = lane.backend
         elif key in bench.doomed:
-            busy.append((key, targets[lane.target]))
-    bench.at_once(lambda item: _try_bury(bench.state, *item), busy)
+            busy[key] = targets[lane.target]
+    if gone:
+        bench.state.doomed.doom(gone)
+    _bury(bench, busy)
 
 
-def _carry_out(
-    state: State,
-    vault: tuple[VaultKey, Backend],
-    point: VaultPoint,
-    found: Plan,
-    there: Collection[str],
-) -> bool:
-    """Note what goes; False where something that must stay is not seen to be there."""
+def _given_up(
+    key: VaultKey, point: VaultPoint, found: Plan, there: Collection[str]
+) -> GivenUp | None:
+    """Return what goes; None where something that must stay is not seen to be there."""
     if any(a.name not in there for a in found.archives if not a.bad and _live(a.sequence, point)):
-        return False
-    state.doomed.doom(vault[0], found.archives, found.blobs, found.delete)
-    return True
+        return None
+    return GivenUp(key, found.delete, found.archives, found.blobs)
 
 
 def _live(sequence: int, point: VaultPoint) -> bool:
     return any(archive.sequence == sequence for archive in point.live)
 
 
-def _bury(state: State, key: VaultKey, backend: Backend) -> None:
-    if key in state.vaults.staged([key[0]]):
-        return  # an archive whose arrival is unknown may refer to anything
-    names = state.doomed.pending([key[0]]).get(key, [])
-    for name in safe_to_delete(names, state.vaults.point(*key)):
-        backend.delete(name)
-    state.doomed.buried(key, names)
+def _bury(bench: Workbench, vaults: Mapping[VaultKey, Backend]) -> list[PlaceError]:
+    """Delete what these vaults gave up; what a place refuses stays a wish, and its error is told.
 
+    A vault with an archive whose arrival is unknown waits: that one may refer to anything.
+    """
+    state, accounts = bench.state, {account for account, _ in vaults}
+    staged, pending = state.vaults.staged(accounts), state.doomed.pending(accounts)
+    names = {key: pending[key] for key in vaults if key in pending and key not in staged}
+    points = state.vaults.points({account for account, _ in names})
 
-def _try_bury(state: State, key: VaultKey, backend: Backend) -> PlaceError | None:
-    try:
-        _bury(state, key, backend)
-    except PlaceError as error:
-        return error  # the rows stay, and so does the wish
-    return None
+    def delete(key: VaultKey) -> PlaceError | None:
+        try:
+            for name in safe_to_delete(names[key], points.get(key)):
+                vaults[key].delete(name)
+        except PlaceError as error:
+            return error
+        return None
+
+    errors = dict(zip(names, bench.at_once(delete, names), strict=True))
+    state.doomed.buried({key: some for key, some in names.items() if errors[key] is None})
+    return [error for error in errors.values() if error is not None]
 
 
 def safe_to_delete(names: Iterable[str], point: VaultPoint | None) -> list[str]:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from vaultd.state.database import Database, parts
 from vaultd.state.models import DoomedRow
 from vaultd.state.points import StoredArchive, StoredBlob
 from vaultd.state.vaults import VaultKey, save_objects
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """The objects (name, bytes) that one vault gives up, and what it is known to hold then."""
+
+    key: VaultKey
+    doomed: Sequence[tuple[str, int]]
+    archives: tuple[StoredArchive, ...]
+    blobs: tuple[StoredBlob, ...]
 
 
 class Doomed:
@@ -18,29 +29,19 @@ class Doomed:
     def __init__(self, database: Database) -> None:
         self._session = database.session
 
-    def doom(
-        self,
-        key: VaultKey,
-        archives: tuple[StoredArchive, ...],
-        blobs: tuple[StoredBlob, ...],
-        doomed: Sequence[tuple[str, int]],
-    ) -> None:
-        """Give objects (name, bytes) up: the vault is known to hold the rest from here on."""
-        account, target = key
+    def doom(self, vaults: Sequence[GivenUp]) -> None:
+        """Give objects up: these vaults are known to hold the rest from here on."""
+        known = {key: set(names) for key, names in self.pending({v.key[0] for v in vaults}).items()}
         with self._session() as session:
-            save_objects(session, key, archives, blobs)
-            known = set(
-                session.scalars(
-                    select(DoomedRow.name).where(
-                        DoomedRow.enrollment_id == account, DoomedRow.target == target
-                    )
-                )
-            )
-            rows = [
-                {"enrollment_id": account, "target": target, "name": name, "size": size}
-                for name, size in doomed
-                if name not in known
-            ]
+            save_objects(session, [(v.key, v.archives, v.blobs) for v in vaults])
+            rows = []
+            for each in vaults:
+                (account, target), before = each.key, known.get(each.key, ())
+                rows += [
+                    {"enrollment_id": account, "target": target, "name": name, "size": size}
+                    for name, size in each.doomed
+                    if name not in before
+                ]
             if rows:
                 session.execute(insert(DoomedRow), rows)
 
@@ -55,14 +56,18 @@ class Doomed:
                     found.setdefault((account, target), []).append(name)
         return found
 
-    def buried(self, key: VaultKey, names: Collection[str]) -> None:
-        """These given-up objects are gone from the target (or are needed again)."""
-        with self._session() as session:
-            for part in parts(names):
-                session.execute(
-                    delete(DoomedRow).where(
-                        DoomedRow.enrollment_id == key[0],
-                        DoomedRow.target == key[1],
-                        DoomedRow.name.in_(part),
-                    )
-                )
+    def buried(self, names: Mapping[VaultKey, Collection[str]]) -> None:
+        """These given-up objects are gone from their targets (or are needed again)."""
+        rows = [
+            {"account": account, "place": target, "object": name}
+            for (account, target), some in names.items()
+            for name in some
+        ]
+        one = delete(DoomedRow).where(
+            DoomedRow.enrollment_id == bindparam("account"),
+            DoomedRow.target == bindparam("place"),
+            DoomedRow.name == bindparam("object"),
+        )
+        if rows:
+            with self._session() as session:
+                session.connection().execute(one, rows)

@@ -183,7 +183,7 @@ class Vaults:
     ) -> None:
         """Keep what is known of a vault's objects; those found bad make the account due."""
         with self._session() as session:
-            save_objects(session, (enrollment_id, target), archives, blobs)
+            save_objects(session, [((enrollment_id, target), archives, blobs)])
             if any(a.bad for a in archives) or any(b.bad for b in blobs):
                 _unmark(session, {enrollment_id})
 
@@ -274,16 +274,19 @@ def _unstage(session: Session, keys: Sequence[VaultKey]) -> None:
 
 def save_objects(
     session: Session,
-    key: VaultKey,
-    archives: tuple[StoredArchive, ...],
-    blobs: tuple[StoredBlob, ...],
+    vaults: Sequence[tuple[VaultKey, tuple[StoredArchive, ...], tuple[StoredBlob, ...]]],
 ) -> None:
-    """Write the lists of what a vault holds, inside a transaction."""
-    session.execute(
-        update(VaultRow)
-        .where(VaultRow.enrollment_id == key[0], VaultRow.target == key[1])
-        .values(archives=pack_archives(archives), blobs=pack_blobs(blobs))
+    """Write the lists of what vaults hold, inside a transaction."""
+    rows = [
+        {"account": account, "place": target, "a": pack_archives(archives), "b": pack_blobs(blobs)}
+        for (account, target), archives, blobs in vaults
+    ]
+    one = update(VaultRow).where(
+        VaultRow.enrollment_id == bindparam("account"), VaultRow.target == bindparam("place")
     )
+    if rows:
+        one = one.values(archives=bindparam("a"), blobs=bindparam("b"))
+        session.connection().execute(one, rows)
 
 
 def _columns(enrollment_id: int, target: str, point: VaultPoint) -> dict[str, object]:

@@ -15,21 +15,30 @@ from typing import Any, Final
 
 import msgspec
 from sqlalchemy import (
-    Alias,
-    Column,
+    BigInteger,
+    Case,
     Connection,
-    Join,
     Select,
     Table,
+    bindparam,
+    func,
     select,
 )
-from sqlalchemy.sql import visitors
+from sqlalchemy.dialects.postgresql import ARRAY
 
 import vaultd
 from vaultd.sources.base import ANY, Changes
 from vaultd.sources.diaspora.account import hidden_ids
 from vaultd.sources.diaspora.database import fetch_all
 from vaultd.sources.diaspora.hashing import row_hash
+from vaultd.sources.diaspora.query_parts import (
+    all_sources,
+    finding_columns,
+    inner_queries,
+    join_conditions,
+    own_sources,
+    table_of,
+)
 from vaultd.sources.diaspora.questions import Question, counted
 from vaultd.sources.diaspora.row_versions import (
     OLDEST,
@@ -62,6 +71,15 @@ class _Until(msgspec.Struct, frozen=True, array_like=True):
     rows: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """Asks for the owners of rows that the rows `numbers` of a table are part of."""
+
+    table: str
+    by_person: bool
+    query: Select[Any]
+
+
 class Everybody:
     """The scope of all local accounts."""
 
@@ -84,17 +102,18 @@ class ChangeFinder:
 
     schema: Schema
     pod_url: str
-    _questions: list[Question] = field(init=False)
+    _followed: list[_Followed] = field(init=False)
     _tables: dict[str, Table] = field(init=False, default_factory=dict)
     _keys: dict[str, set[str]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._questions = counted(self.schema, Everybody(self.schema))
-        for question in self._questions:
-            for table in _sources(question.select):
-                self._keys.setdefault(_table(table).name, set())
-            for column in (*_conditions(question.select), question.owner):
-                self._keys.setdefault(_table(column.table).name, set()).add(column.name)
+        questions = counted(self.schema, Everybody(self.schema))
+        self._followed = [each for question in questions for each in _followed(question)]
+        for question in questions:
+            for source in all_sources(question.select):
+                self._keys.setdefault(table_of(source).name, set())
+            for column in (*finding_columns(question.select), question.owner):
+                self._keys.setdefault(table_of(column.table).name, set()).add(column.name)
         for name in ("pods", "users"):
             self._keys.setdefault(name, set())
         self._tables = {name: self.schema[name] for name in sorted(self._keys)}
@@ -169,10 +188,10 @@ class ChangeFinder:
             return frozenset()
         users: set[int] = set()
         persons: set[int] = set()
-        for question in self._questions:
-            owners = persons if question.by_person else users
-            for query in _followed(question, new):
-                found = fetch_all(connection, query.distinct())
+        for each in self._followed:
+            if numbers := new.get(each.table):
+                owners = persons if each.by_person else users
+                found = fetch_all(connection, each.query, {"numbers": numbers})
                 owners.update(row[0] for row in found if row[0] is not None)
         users.update(self._hiding(connection, new.get("posts", ())))
         table, people = self.schema["users"], self.schema["people"]
@@ -198,67 +217,35 @@ class ChangeFinder:
                     yield number
 
 
-def _followed(question: Question, new: dict[str, list[int]]) -> Iterator[Select[Any]]:
+def _followed(question: Question) -> Iterator[_Followed]:
     """Yield the queries for the owners of rows that a new row of some table is part of."""
-    outer = question.select.with_only_columns(question.owner)
-    for source in _froms(question.select):
-        numbers = new.get(_table(source).name)
-        if numbers:
-            yield outer.where(_among(next(iter(source.c)), numbers))
-    for inner in _inner(question.select):
-        for source in _froms(inner):
-            numbers = new.get(_table(source).name)
-            if numbers:
-                some = inner.limit(None).where(_among(next(iter(source.c)), numbers))
-                yield outer.where(some.exists())
+    outer = question.select.with_only_columns(question.owner).distinct()
+    for source in own_sources(question.select):
+        given = [_given(column) for column in (_number(source), *_same(question.select, source))]
+        yield _Followed(table_of(source).name, question.by_person, outer.where(*given))
+    for inner in inner_queries(question.select):
+        for source in own_sources(inner):
+            some = inner.limit(None).where(_given(_number(source)))
+            yield _Followed(table_of(source).name, question.by_person, outer.where(some.exists()))
 
 
-def _table(source: Any) -> Any:
-    return source.element if isinstance(source, Alias) else source
+def _number(source: Any) -> Any:
+    return next(iter(source.c))
 
 
-def _froms(query: Select[Any]) -> list[Any]:
-    """Return the tables and aliases that a query itself reads."""
-    found: list[Any] = []
-    for each in query.get_final_froms():
-        waiting = [each]
-        while waiting:
-            part = waiting.pop()
-            if isinstance(part, Join):
-                waiting += [part.right, part.left]
-            else:
-                found.append(part)
-    return found
+def _given(column: Any) -> Any:
+    return column == func.any(bindparam("numbers", type_=ARRAY(BigInteger)))
 
 
-def _inner(query: Select[Any]) -> list[Select[Any]]:
-    """Return the queries inside the columns of a query."""
-    return [
-        part
-        for column in query.selected_columns
-        for part in visitors.iterate(column)
-        if isinstance(part, Select)
-    ]
+def _same(query: Select[Any], source: Any) -> Iterator[Any]:
+    """Yield the columns that hold the number of a joined row where they refer to its kind.
 
-
-def _sources(query: Select[Any]) -> list[Any]:
-    return [source for each in (query, *_inner(query)) for source in _froms(each)]
-
-
-def _conditions(query: Select[Any]) -> Iterator[Any]:
-    """Yield the columns by which a query finds rows."""
-    for each in (query, *_inner(query)):
-        conditions: list[Any] = [] if each.whereclause is None else [each.whereclause]
-        waiting: list[Any] = list(each.get_final_froms())
-        while waiting:
-            part = waiting.pop()
-            if isinstance(part, Join):
-                conditions.append(part.onclause)
-                waiting += [part.right, part.left]
-        for condition in conditions:
-            for element in visitors.iterate(condition):
-                if isinstance(element, Column) and element.table is not None:
-                    yield element
+    Through a CASE no index is found; a condition on the column itself lets one be used.
+    """
+    for condition in join_conditions(query):
+        other = getattr(condition, "right", None)
+        if isinstance(other, Case) and condition.left is _number(source):
+            yield other.whens[0][1]
 
 
 def _among(column: Any, numbers: Collection[int]) -> Any:

@@ -18,7 +18,7 @@ import pytest
 from tests.backends.servers.authority import Authority
 from tests.backends.servers.nextcloud import CloudServer
 from tests.backends.servers.raw_tcp import read_request, serve
-from tests.backends.servers.running import PASSWORD, USER
+from tests.backends.servers.running import PASSWORD, USER, free_port
 from tests.backends.servers.scripted_ftp import Conversation, ScriptedFtp
 from tests.backends.test_guard import Dns
 from vaultd.backends.base import Backend
@@ -159,9 +159,7 @@ def test_no_redirect_leads_inward(
     authority: Authority,
 ) -> None:
     dns(["127.0.0.2"])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        inner = probe.getsockname()[1]
+    inner = free_port()
     answer = (
         f"HTTP/1.1 {status} X\r\nLocation: http://127.0.0.1:{inner}/\r\n"
         "x-amz-bucket-region: elsewhere\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -184,9 +182,7 @@ def test_where_a_cloud_wants_its_upload_is_checked_like_the_cloud() -> None:
     """oCIS answers with the address to upload to, which may be any."""
     cloud = CloudServer("ocis")
     try:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.2", 0))
-            other = probe.getsockname()[1]
+        other = free_port()
         url = f"owncloud://{USER}@127.0.0.1:{cloud.port}/vaultd"
         settings = Target(url, password=PASSWORD, insecure=True, tries=1)
         place = open_place(
@@ -211,9 +207,7 @@ def test_no_passive_address_leads_elsewhere_than_to_the_checked_one(
 ) -> None:
     dns(["127.0.0.2"])
     server = ScriptedFtp()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        inner = probe.getsockname()[1]
+    inner = free_port()
     for command, text in answers.items():
         server.answers[command] = text.format(high=inner >> 8, low=inner & 255, port=inner)
     server.answers["CWD"] = "250 fine"

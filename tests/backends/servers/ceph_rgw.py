@@ -13,7 +13,8 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.backends.servers.swift_s3 import ACCESS_KEY, SECRET_KEY, free_ports
+from tests.backends.servers.running import free_port
+from tests.backends.servers.swift_s3 import ACCESS_KEY, SECRET_KEY
 from tests.servers import unavailable
 
 _PROGRAMS = ("ceph", "ceph-mon", "ceph-mgr", "ceph-osd", "radosgw", "radosgw-admin")
@@ -112,7 +113,7 @@ def start_ceph_rgw() -> CephRgw:
 
 def _start(rgw: CephRgw) -> None:
     home = rgw.home
-    rgw.port, new, old = free_ports(3)
+    rgw.port, new, old = (free_port() for _ in range(3))
     monitor, cluster = f"[v2:127.0.0.1:{new},v1:127.0.0.1:{old}]", str(uuid.uuid4())
     (home / "ceph.conf").write_text(
         _CONFIGURATION.format(cluster=cluster, monitor=monitor, home=home, port=rgw.port)

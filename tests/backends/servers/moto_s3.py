@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.backends.servers.swift_s3 import free_ports
+from tests.backends.servers.running import free_port
 from tests.servers import unavailable
 
 
@@ -45,7 +45,7 @@ def start_moto() -> Moto:
     if not script.exists():
         unavailable("moto", "the package `moto[server]` is not installed")
     home = Path(tempfile.mkdtemp(prefix="vt-moto-", dir="/tmp"))
-    (port,) = free_ports(1)
+    port = free_port()
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
             [script, "-H", "127.0.0.1", "-p", str(port)],

@@ -7,11 +7,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from tests.backends.servers.running import free_port
+
 
 @contextmanager
 def serve(handle: Callable[[socket.socket], None], address: str = "127.0.0.1") -> Iterator[int]:
     """Give the port of a server at `address`; `handle` gets each connection in its own thread."""
-    listener = socket.create_server((address, 0))
+    listener = socket.create_server((address, free_port()))
     connections: list[socket.socket] = []
 
     def run(connection: socket.socket) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from tests.backends.servers.running import free_port
 from tests.servers import unavailable
 
 ACCESS_KEY, SECRET_KEY = "pods:anna", "swift-secret-of-anna"
@@ -126,18 +127,6 @@ class Swift:
         shutil.rmtree(self.home, ignore_errors=True)
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports nobody listens on."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
 def _python(program: str, *arguments: str) -> None:
     subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True)
 
@@ -157,7 +146,7 @@ def start_swift() -> Swift:
     (home / "swift.conf").write_text(
         "[swift-hash]\nswift_hash_path_prefix = a\nswift_hash_path_suffix = b\n"
     )
-    proxy, account, container, objects, nobody = free_ports(5)
+    proxy, account, container, objects, nobody = (free_port() for _ in range(5))
     _python(_RINGS, str(home), str(account), str(container), str(objects))
     swift = Swift(f"http://127.0.0.1:{proxy}", home)
     kinds = {"account": account, "container": container, "object": objects, "proxy": proxy}

@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,11 @@ def timed(command: str, folder: Path, **environment: str) -> float:
         stderr=subprocess.DEVNULL,
     )
     return time.perf_counter() - begun
+
+
+def middle(measure: Callable[[], float]) -> float:
+    """Return the median of five measurements, for what is over in a moment."""
+    return sorted(measure() for _ in range(5))[2]
 
 
 @dataclass(frozen=True)
@@ -80,9 +86,10 @@ class Peers:
 
     def b2sum(self, folder: Path) -> float:
         """`b2sum` of every file in a folder."""
-        return timed(f"find {folder} -type f -print0 | xargs -0 b2sum", self.folder)
+        command = f"find {folder} -type f -print0 | xargs -0 b2sum"
+        return middle(lambda: timed(command, self.folder))
 
     def unpack(self, name: str) -> float:
-        """`age -d | zstd -d` of one account; the median of five."""
+        """`age -d | zstd -d` of one account."""
         command = f"age -d -i age.key aged/{name}.tar.zst.age | zstd -q -d -c > unpacked.tar"
-        return sorted(timed(command, self.folder) for _ in range(5))[2]
+        return middle(lambda: timed(command, self.folder))

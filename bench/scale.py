@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.exports import open_account, secret_of, write_exports
-from bench.peers import Peers, timed
+from bench.peers import Peers, middle, timed
 from bench.pod import POD_URL, BenchPod, Shape, build_pod
 from vaultd.backends.folder import FolderBackend
 from vaultd.backup.setup import open_source
@@ -150,15 +151,18 @@ def _with_peers(run: Run) -> Figures:
 
 
 def _restore_and_verify(run: Run) -> Figures:
-    vault = run.vaults.as_uri()
-    verify = timed(f"{sys.executable} -m vaultd verify --from {vault}", run.pod.folder)
-    begun = time.perf_counter()
-    out = run.pod.folder / "restored"
-    out.mkdir()
-    counts = write_records(open_account(run.vaults, run.pod_key, _HEAVY), out)
+    command = f"{sys.executable} -m vaultd verify --from {run.vaults.as_uri()}"
+    counts: dict[str, int] = {}
+
+    def restore() -> float:
+        begun = time.perf_counter()
+        with tempfile.TemporaryDirectory(dir=run.pod.folder) as out:
+            counts.update(write_records(open_account(run.vaults, run.pod_key, _HEAVY), Path(out)))
+            return time.perf_counter() - begun
+
     return {
-        "verify": verify,
-        "restore": time.perf_counter() - begun,
+        "verify": middle(lambda: timed(command, run.pod.folder)),
+        "restore": middle(restore),
         "restore_records": sum(counts.values()),
     }
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from vaultd.errors import DamageError
 from vaultd.vault.clear_header import read_clear_header
 from vaultd.vault.header import Header, decode_header, verify
@@ -17,8 +15,6 @@ from vaultd.vault.layout import (
 )
 from vaultd.vault.place import Place
 from vaultd.vault.stream import ObjectStream
-
-_STEP: Final = 1024 * 1024
 
 
 def check_archive(place: Place, name: str, size: int) -> Header:
@@ -66,8 +62,7 @@ def _check_rest(stream: ObjectStream, header: Header, name: str, size: int) -> N
     left = size - SIGNATURE_SIZE - stream.position
     if left < 0:
         raise DamageError(f"{name} is cut: it has only {size} bytes.")
-    while left:
-        left -= len(stream.read_exact(min(left, _STEP)))
+    stream.skip(left)
     message = whole_message(stream.digest())
     signature = stream.read_exact(SIGNATURE_SIZE)
     if not stream.at_end() or not verify(header.pod, message, signature):

@@ -55,13 +55,31 @@ class ObjectStream:
         """Consume exactly `size` bytes; raises DamageError when the object ends before."""
         data = self.peek(size)
         if len(data) < size:
-            raise DamageError(
-                f"{self._name} is cut: it ends after {self.position + len(data)} bytes."
-            )
-        self._start += size
-        self.position += size
-        self._hash.update(data)
+            raise self._cut(len(data))
+        self._consume(data)
         return data
+
+    def skip(self, size: int) -> None:
+        """Consume exactly `size` bytes that only the hash is to see, without copying them.
+
+        Raises DamageError when the object ends before.
+        """
+        while size:
+            if self._start == len(self._buffer):
+                self._fill(1)
+            piece = memoryview(self._buffer)[self._start : self._start + size]
+            if not piece:
+                raise self._cut(0)
+            self._consume(piece)
+            size -= len(piece)
+
+    def _consume(self, piece: bytes | memoryview) -> None:
+        self._start += len(piece)
+        self.position += len(piece)
+        self._hash.update(piece)
+
+    def _cut(self, more: int) -> DamageError:
+        return DamageError(f"{self._name} is cut: it ends after {self.position + more} bytes.")
 
     def digest(self) -> bytes:
         """Return the BLAKE2b-256 of everything consumed so far."""

@@ -20,7 +20,8 @@ from vaultd.restore.snapshot import Snapshot, open_with_kit
 from vaultd.restore.verify import Verification, verify_place, verify_records
 from vaultd.vault.blobs import read_blob
 from vaultd.vault.compression import compress, decompress
-from vaultd.vault.header import Header, decode_header, encode_header, wrap_key
+from vaultd.vault.file_key import wrap_key
+from vaultd.vault.header import Header, decode_header, encode_header
 from vaultd.vault.layout import (
     ARCHIVE_MAGIC,
     BLOB_MAGIC,

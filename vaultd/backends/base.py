@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol
+
+import msgspec
 
 from vaultd.errors import UsageError
 
@@ -14,24 +15,21 @@ NAME_PATTERN: Final = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-]+)*")
 MAX_NAME: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
+class ObjectInfo(msgspec.Struct, frozen=True):
     """One stored object: its name and its size in bytes."""
 
     name: str
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Space:
+class Space(msgspec.Struct, frozen=True):
     """Bytes in all and bytes free; None where the place does not say."""
 
     total: int | None
     free: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One thing `probe()` measured: what, whether the place honours it, and a clear sentence.
 
     `grave` is what makes the place unfit; the rest is good to know, and vaultd does without it.

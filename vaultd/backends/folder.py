@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 import stat
 import time
@@ -108,7 +107,7 @@ class FolderBackend:
             if os.path.isfile(path):  # noqa: PTH113
                 raise ObjectExists(f"{name} is already in {self.root}.")
             folder = path.rpartition("/")[0]
-            temporary = f"{folder}/{_TEMPORARY}{secrets.token_hex(8)}"
+            temporary = f"{folder}/{_TEMPORARY}{os.urandom(8).hex()}"
             descriptor = self._open_new(folder, temporary)
         try:
             try:
@@ -237,7 +236,7 @@ class FolderBackend:
         self._check_root()
         with self._translating("cannot be written"):
             self._clean()
-        path = self.root / f"{_TEMPORARY}probe-{secrets.token_hex(8)}"
+        path = self.root / f"{_TEMPORARY}probe-{os.urandom(8).hex()}"
         second = path.with_name(path.name + "-2")
         try:
             path.write_bytes(b"probe")

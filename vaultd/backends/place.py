@@ -6,10 +6,11 @@ Each library is imported only when a place of its kind is opened: the command li
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from vaultd.backends.base import Backend
 from vaultd.backends.folder import FolderBackend
@@ -27,15 +28,13 @@ _TAKE_MANY: Final = frozenset({"s3", "webdav", "webdavs"})
 _FEW: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(msgspec.Struct, frozen=True):
     """The place was given by a user: it may lie only at public addresses, or `permitted` ones."""
 
     permitted: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
+class _Order(msgspec.Struct, frozen=True):
     """What an opener gets: the URL, the section, its name for errors, and whose it is."""
 
     url: PlaceUrl
@@ -227,6 +226,8 @@ def _dropbox(order: _Order) -> Backend:
         read_timeout=target.read_timeout,
     )
     if target.endpoint:
+        from dataclasses import replace
+
         settings = replace(settings, api_url=target.endpoint, content_url=target.endpoint)
     return DropboxBackend(settings, transport=order.transport())
 

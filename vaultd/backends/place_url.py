@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 from vaultd.errors import UsageError
 
@@ -16,8 +17,7 @@ _NO_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _MAX_URL: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceUrl:
+class PlaceUrl(msgspec.Struct, frozen=True):
     """The parts of a PLACE URL; `path` is unescaped and begins with `/` or is empty."""
 
     scheme: str

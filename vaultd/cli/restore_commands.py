@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vaultd.cli.kit_option import read_kit
 from vaultd.cli.output import emit_json, line, plural, remark, size
 from vaultd.cli.place_option import PLACE, place_of
 from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
 from vaultd.cli.workplace import CONFIG
 from vaultd.errors import DamageError, UsageError, WrongKeyError
-from vaultd.keys import Kit, Secrets, fingerprint, parse_pod_key
 from vaultd.vault.place import Place
 
 if TYPE_CHECKING:
@@ -33,10 +31,13 @@ POD_KEY = click.option(
 )
 
 
-def _open(place: Place, kit: Kit, account: str | None, pod_keys: tuple[str, ...]) -> Vault:
+def _open(place: Place, kit_source: str, account: str | None, pod_keys: tuple[str, ...]) -> Vault:
+    from vaultd.cli.kit_option import read_kit
+    from vaultd.keys import Secrets, parse_pod_key
     from vaultd.restore.escrow import secrets_for
     from vaultd.restore.snapshot import open_with_kit
 
+    kit = read_kit(kit_source)
     secrets = Secrets.from_secret(kit.secret)
     pods = [parse_pod_key(text) for text in (*kit.pod_keys, *pod_keys)]
     try:
@@ -63,7 +64,7 @@ def archives(
     as_json: bool,
 ) -> int:
     """List the points in time that a kit can restore."""
-    vault = _open(place_of(place_url, config_path), read_kit(kit_source), account, pod_key)
+    vault = _open(place_of(place_url, config_path), kit_source, account, pod_key)
     bad: dict[str, list[str]] = {}
     for problem in vault.problems:
         bad.setdefault(problem.object, []).append(problem.code)
@@ -84,6 +85,8 @@ def archives(
         if point.complete
     ]
     if as_json:
+        from vaultd.keys import fingerprint
+
         emit_json(
             {
                 "vault": vault.listing.vault_id,
@@ -140,7 +143,7 @@ def verify(
     place = place_of(place_url, config_path)
     vault = None
     if kit_source is not None:
-        vault = _open(place, read_kit(kit_source), account, pod_key)
+        vault = _open(place, kit_source, account, pod_key)
     result = verify_place(place)
     if vault is not None:
         verify_records(vault, result)
@@ -202,7 +205,7 @@ def restore(
     from vaultd.restore.snapshot import Snapshot
     from vaultd.selection import select
 
-    vault = _open(place_of(place_url, config_path), read_kit(kit_source), account, pod_key)
+    vault = _open(place_of(place_url, config_path), kit_source, account, pod_key)
     selection = select(only, since, until, post or "")
     snapshot = Snapshot(vault, vault.at(when), selection)
     try:

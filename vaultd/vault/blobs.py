@@ -9,7 +9,8 @@ from typing import BinaryIO, Final
 
 from vaultd.errors import DamageError, ForgeryError
 from vaultd.keys import PodKey, Recipient, Secrets
-from vaultd.vault.header import Header, decode_header, encode_header, unwrap_key, verify, wrap_key
+from vaultd.vault.file_key import unwrap_key, wrap_key
+from vaultd.vault.header import Header, decode_header, encode_header, verify
 from vaultd.vault.layout import (
     BLOB_MAGIC,
     FRAME_BLOB,

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import nacl.bindings
 import nacl.exceptions
-import nacl.public
 
 from vaultd.errors import DamageError
-from vaultd.keys import PodKey, Recipient, Secrets
 from vaultd.vault.layout import (
     MAX_HEADER,
     MAX_NEEDS,
@@ -21,6 +18,9 @@ from vaultd.vault.layout import (
     SIGNATURE_SIZE,
     header_message,
 )
+
+if TYPE_CHECKING:
+    from vaultd.keys import PodKey
 
 _LENGTH: Final = struct.Struct("<I")
 
@@ -51,29 +51,6 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 _encoder: Final = msgspec.msgpack.Encoder(order="deterministic")
 _decoder: Final = msgspec.msgpack.Decoder(Header)
-
-
-def wrap_key(file_key: bytes, recipients: Sequence[Recipient]) -> tuple[Wrapped, ...]:
-    """Seal a 32-byte file key to each recipient's X25519 key (libsodium sealed box)."""
-    return tuple(
-        Wrapped("x25519", nacl.public.SealedBox(nacl.public.PublicKey(r.box)).encrypt(file_key))
-        for r in recipients
-    )
-
-
-def unwrap_key(header: Header, secrets: Secrets) -> bytes | None:
-    """Return the 32-byte file key, or None if no recipient in the header is ours."""
-    opener = nacl.public.SealedBox(secrets.box)
-    for wrapped in header.recipients:
-        if wrapped.method != "x25519":
-            continue
-        try:
-            key = opener.decrypt(wrapped.box)
-        except (nacl.exceptions.CryptoError, ValueError):
-            continue  # sealed to somebody else
-        if len(key) == nacl.bindings.crypto_secretstream_xchacha20poly1305_KEYBYTES:
-            return key
-    return None
 
 
 def encode_header(magic: bytes, header: Header, pod_key: PodKey) -> bytes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from vaultd.errors import DamageError, ObjectMissing, VaultdError
 from vaultd.vault.clear_header import read_clear_header
@@ -13,8 +14,7 @@ from vaultd.vault.place import Place
 from vaultd.vault.stream import ObjectStream
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """One thing wrong in a vault: a stable code, the object, and a clear sentence."""
 
     code: str
@@ -22,8 +22,7 @@ class Problem:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One archive in a listing; `header` is None where it could not be read."""
 
     name: str
@@ -33,15 +32,14 @@ class Entry:
     header: Header | None
 
 
-@dataclass(slots=True)
-class VaultListing:
+class VaultListing(msgspec.Struct):
     """All objects of one vault: archives by sequence (forks side by side), blobs, others."""
 
     vault_id: str
-    entries: list[Entry] = field(default_factory=list)
-    blobs: dict[str, int] = field(default_factory=dict)
-    escrows: list[str] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    entries: list[Entry] = []
+    blobs: dict[str, int] = {}
+    escrows: list[str] = []
+    problems: list[Problem] = []
 
     @property
     def last_sequence(self) -> int:

@@ -14,7 +14,8 @@ from vaultd.keys import Secrets
 from vaultd.records import StoredRecord
 from vaultd.vault.clear_header import read_clear_header
 from vaultd.vault.compression import decompress
-from vaultd.vault.header import unwrap_key, verify
+from vaultd.vault.file_key import unwrap_key
+from vaultd.vault.header import verify
 from vaultd.vault.layout import (
     FRAME_PADDING,
     FRAME_RECORDS,

@@ -14,7 +14,8 @@ from typing import BinaryIO, Final
 from vaultd.keys import PodKey, Recipient
 from vaultd.records import Body, encode_record
 from vaultd.vault.compression import compress
-from vaultd.vault.header import Header, encode_header, wrap_key
+from vaultd.vault.file_key import wrap_key
+from vaultd.vault.header import Header, encode_header
 from vaultd.vault.layout import (
     ARCHIVE_MAGIC,
     FRAME_PLAIN,

@@ -192,8 +192,10 @@ def _why(f: dict[str, float]) -> Table:
         f"backup and {f['restic_each_again'] * f['accounts'] / f['noise']:,.0f} times as long for "
         "a run without changes (measured on a sample).",
         "",
-        "A restore decodes, checks and orders every record where the peers stream bytes, and syncs",
-        "what it wrote. Verifying checks two signatures of each archive besides its hash.",
+        "A restore makes Python values of every record, to check and order them, and JSON of",
+        "these, where the peers stream bytes; it also syncs what it wrote. Verifying takes all",
+        "cores where `b2sum` takes one, but checks two signatures of each archive besides its",
+        "hash, which cost more than that does, and has Python to start.",
         "",
     ]
 

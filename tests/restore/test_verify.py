@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.vault import small_vault as small
 from vaultd.backends.base import ObjectInfo
+from vaultd.backends.folder import FolderBackend
+from vaultd.backends.patient import PatientBackend
+from vaultd.errors import PlaceError
 from vaultd.restore import verify
-from vaultd.restore.verify import verify_place
+from vaultd.restore.forks import in_forks
+from vaultd.restore.verify import Verification, verify_place
 from vaultd.vault.header import verify as signature_holds
 
 
@@ -119,3 +128,85 @@ def test_keys_and_signatures_of_another_length_hold_nothing() -> None:
         assert not signature_holds(key.public.ljust(33, b".")[:length], message, signature)
     for length in (0, 63, 65):
         assert not signature_holds(key.public, message, signature.ljust(65, b".")[:length])
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """What happened to an object of `whole`."""
+
+    name: str
+    how: str
+    where: int = 0
+
+    def do(self, root: Path) -> None:
+        file = root / self.name
+        data = bytearray(file.read_bytes())
+        if self.how == "removed":
+            file.unlink()
+        elif self.how == "stray":
+            (file.parent / f"stray-{self.where}").write_bytes(data)
+        elif self.how == "moved":
+            # Under the name of an archive that another writer might have made.
+            name = f"{self.where:010d}-{file.name[-64:]}"
+            file.rename(file.parent / name)
+        elif self.how == "flipped":
+            data[self.where % len(data)] ^= 1 << self.where % 8
+            file.write_bytes(data)
+        else:
+            file.write_bytes(data[: self.where % len(data)])
+
+
+WHOLE = several(60)
+damages = st.lists(
+    st.builds(
+        Damaged,
+        st.sampled_from(sorted(WHOLE)),
+        st.sampled_from(["removed", "stray", "moved", "flipped", "flipped", "cut"]),
+        st.integers(0, 100_000),
+    ),
+    max_size=20,
+    unique_by=lambda damage: damage.name,
+)
+
+
+@given(damages)
+@settings(max_examples=20, deadline=None)
+def test_forks_find_what_one_process_finds(damaged: list[Damaged]) -> None:
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name, data in WHOLE.items():
+            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).write_bytes(data)
+        for damage in damaged:
+            damage.do(root)
+        place = FolderBackend(root)
+        data = {item.name: (root / item.name).read_bytes() for item in place.list()}
+        wanted = verify_place(small.Objects(data))
+        assert verify_place(place) == wanted
+        assert verify_place(PatientBackend(place, "a target of the config")) == wanted
+        parts = [[each] for each in verify._listed(place)]
+        found = Verification()
+        for each in in_forks(partial(verify._verify_vaults, place), parts, Verification, 3):
+            found.take(each)
+        assert found == wanted
+        harmless = {damage.name for damage in damaged if damage.how == "stray"}
+        named = " ".join(problem.object + problem.sentence for problem in wanted.problems)
+        for damage in damaged:
+            if damage.name not in harmless and damage.how in ("flipped", "cut"):
+                assert damage.name in named
+
+
+def test_a_place_that_cannot_be_read_raises_what_one_process_raises(tmp_path: Path) -> None:
+    for name, data in WHOLE.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    name = sorted(WHOLE)[-1]
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to(tmp_path / sorted(WHOLE)[0])
+    place = FolderBackend(tmp_path)
+    listed = [(name.partition("/")[0], {name: 1}) for name in sorted(WHOLE)]
+    with pytest.raises(PlaceError, match="symbolic link") as wanted:
+        verify._verify_vaults(place, listed)
+    with pytest.raises(PlaceError, match="symbolic link") as caught:
+        list(verify._at_once(place, [[each] for each in listed], far=False))
+    assert str(caught.value) == str(wanted.value)

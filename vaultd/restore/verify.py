@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+import msgspec
+
+from vaultd.backends.folder import FolderBackend
 from vaultd.errors import DamageError, ObjectMissing, VaultdError
-from vaultd.keys import fingerprint
+from vaultd.restore.forks import in_forks
 from vaultd.vault.header import Header
 from vaultd.vault.integrity import ArchiveCheck, check_blob
 from vaultd.vault.layout import vault_of
@@ -31,8 +32,7 @@ _IN_MEMORY: Final = 500_000  # names
 _Listed: TypeAlias = "tuple[str, dict[str, int] | None]"
 
 
-@dataclass(slots=True)
-class Verification:
+class Verification(msgspec.Struct):
     """What was checked, and every problem found, named."""
 
     vaults: int = 0
@@ -40,7 +40,7 @@ class Verification:
     blobs: int = 0
     bytes: int = 0
     records: int = 0
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = []
 
     def add(self, problem: Problem) -> None:
         """Note a problem once."""
@@ -68,14 +68,34 @@ def verify_place(place: Place) -> Verification:
     begun = time.monotonic()
     first, rest = vaults[:_FIRST], vaults[_FIRST:]
     result.take(_verify_vaults(place, first))
-    # On a near place threads wait for a core; on a far one all wait for the place.
-    far = time.monotonic() - begun > _FAR * len(first)
-    threads, step = (_AT_ONCE, 1) if far else (min(os.cpu_count() or 1, _AT_ONCE), _STEP)
+    far = time.monotonic() - begun > _FAR * max(1, len(first))
+    step = 1 if far else _STEP
     parts = [rest[start : start + step] for start in range(0, len(rest), step)]
-    with ThreadPoolExecutor(threads, thread_name_prefix="verify") as pool:
-        for found in pool.map(partial(_verify_vaults, place), parts):
-            result.take(found)
+    for found in _at_once(place, parts, far=far):
+        result.take(found)
     return result
+
+
+def _at_once(place: Place, parts: Sequence[list[_Listed]], *, far: bool) -> Iterator[Verification]:
+    """Verify parts of a place: on a near one they wait for a core, on a far one for the place."""
+    work = partial(_verify_vaults, place)
+    cores = min(os.cpu_count() or 1, _AT_ONCE)
+    if not far and _is_folder(place):
+        yield from in_forks(work, parts, Verification, min(cores, len(parts)))
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_AT_ONCE if far else cores, thread_name_prefix="verify") as pool:
+        yield from pool.map(work, parts)
+
+
+def _is_folder(place: Place) -> bool:
+    """Whether forks can use a place side by side: they would share another's connections."""
+    if isinstance(place, FolderBackend):
+        return True
+    from vaultd.backends.patient import PatientBackend
+
+    return isinstance(place, PatientBackend) and isinstance(place.inner, FolderBackend)
 
 
 def _listed(place: Place) -> list[_Listed]:
@@ -142,6 +162,8 @@ def _verify_vault(place: Place, vault_id: str, objects: Mapping[str, int]) -> Ve
             pods.setdefault(header.pod, name)
     first, *others = pods or {b"": ""}
     for pod in others:
+        from vaultd.keys import fingerprint
+
         result.add(
             Problem(
                 "forged",

@@ -70,7 +70,7 @@ class PlaceError(VaultdError):
 
     `move` says whose turn it is: `wait` (it may work later by itself), `fix` (somebody must
     change something: credentials, room, certificate), `alarm` (stored bytes are not what they
-    should be).
+    should be, or the sealing key is not: the podmin must look).
     """
 
     exit_code = 6
@@ -105,6 +105,14 @@ class PlaceRefused(PlaceError):
     """The place does not let us in: credentials, permission, certificate, host name."""
 
     code = "place-refused"
+
+
+class PlaceLockedAway(PlaceRefused):
+    """A user's target cannot be opened for a reason of the pod's: the key is gone or another one,
+    or the sealed credentials are damaged."""
+
+    code = "place-locked-away"
+    move = "alarm"
 
 
 class PlaceFull(PlaceError):

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import BinaryIO, NoReturn
 
 from vaultd.backends.base import Finding, ObjectInfo, Space
-from vaultd.errors import PlaceRefused, VaultdError
+from vaultd.errors import PlaceError, PlaceLockedAway, PlaceRefused, UsageError, VaultdError
 
 
 class UnopenedBackend:
-    """Satisfies Backend; every verb raises PlaceRefused with the sentences of `why`."""
+    """Satisfies Backend; every verb raises `why`: as it is where it is a PlaceError, as
+    PlaceRefused where it lies with what was given (UsageError), else as PlaceLockedAway."""
 
     def __init__(self, why: VaultdError) -> None:
         self.why = why
 
     def _refuse(self) -> NoReturn:
-        raise PlaceRefused(self.why.message, hint=self.why.hint) from self.why
+        if isinstance(self.why, PlaceError):
+            raise copy(self.why) from self.why
+        kind = PlaceRefused if isinstance(self.why, UsageError) else PlaceLockedAway
+        raise kind(self.why.message, hint=self.why.hint) from self.why
 
     def create(self, name: str, data: BinaryIO, size: int) -> None:  # noqa: ARG002
         """Refuse."""

@@ -11,7 +11,7 @@ from vaultd.backup.lane import Lane, StartOverError
 from vaultd.backup.opening import Standing, open_lane
 from vaultd.backup.packer import Commit, Packer
 from vaultd.backup.pictures import Pictures
-from vaultd.backup.report import AccountReport, Changes, Status, TargetResult, account_report
+from vaultd.backup.report import AccountReport, Changes, TargetResult, account_report, failed_at
 from vaultd.backup.unread import KINDS_OF_TABLE
 from vaultd.backup.workbench import Workbench
 from vaultd.clock import now, rfc3339
@@ -122,7 +122,7 @@ class AccountRun:
                 if look:
                     lane, index = self._looked_at(lane, index)
             except PlaceError as error:
-                self._results.append(_failed(target, error))
+                self._results.append(failed_at(target, error))
                 continue
             self.lanes.append(lane)
             if self._part:
@@ -379,10 +379,6 @@ class AccountRun:
 
 class ReadAgainError(Exception):
     """The account must be read again without taking earlier archives over."""
-
-
-def _failed(target: str, error: VaultdError) -> TargetResult:
-    return TargetResult(target, Status.FAILED, reason=str(error), code=error.code)
 
 
 def _told(error: Exception) -> str:

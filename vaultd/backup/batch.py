@@ -28,12 +28,14 @@ _P = ParamSpec("_P")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One account to look at; `mark` is what to note once all its vaults are up to date."""
+    """One account to look at; `mark` is what to note once all its vaults are up to date, `look`
+    whether to ask the places first, `rest` whether the account's own target is left alone."""
 
     enrollment: Enrollment
     account: SourceAccount
     mark: bytes = b""
     look: bool = False
+    rest: bool = False
 
 
 class StoppedError(Exception):

@@ -17,6 +17,7 @@ from vaultd.backup.own_targets import OwnPlaces
 from vaultd.backup.retention import Plan, plan
 from vaultd.backup.workbench import Workbench
 from vaultd.clock import now
+from vaultd.config import OWN
 from vaultd.errors import PlaceError
 from vaultd.state.doomed import GivenUp
 from vaultd.state.points import VaultPoint
@@ -38,10 +39,12 @@ class Forgotten:
 
 @dataclass(slots=True)
 class ForgetReport:
-    """`vaults` lists only those where something goes; `problems` say what could not be done."""
+    """`vaults` lists only those where something goes; `problems` say what could not be done,
+    `notes` what at users' own targets."""
 
     vaults: list[Forgotten] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def forget(
@@ -54,20 +57,34 @@ def forget(
 ) -> ForgetReport:
     """Apply retention to these enrolled accounts (or all); with `dry_run` only say what goes.
 
-    The caller holds the state lock. One vault's trouble stops no other.
+    The caller holds the state lock. One vault's trouble stops no other; users' own targets that
+    fail are left to runs.
     """
     report = ForgetReport()
     enrollments = bench.state.enrollments(usernames)
     points = bench.state.vaults.points([each.id for each in enrollments])
     waiting = bench.state.doomed.pending([each.id for each in enrollments])
     for each in enrollments:
-        with own.joined([each], targets, every=True) if own else nullcontext(targets) as places:
+        with (
+            own.joined([each], targets, every=True, rest=own.failing(each))
+            if own
+            else nullcontext(targets)
+        ) as places:
             for target, backend in places.items():
                 point = points.get((each.id, target))
                 if point is None or point.last is None:
                     continue
                 pending = waiting.get((each.id, target), ())
-                _forget(bench, (each, target, backend), (point, pending), report, dry_run=dry_run)
+                try:
+                    _forget(
+                        bench, (each, target, backend), (point, pending), report, dry_run=dry_run
+                    )
+                except PlaceError as error:
+                    mild = target == OWN and own and own.tolerated(each, error)
+                    told = report.notes if mild else report.problems
+                    told.append(f"{each.username}, {target}: {error}")
+    if own:
+        own.save()
     return report
 
 
@@ -88,21 +105,18 @@ def _forget(
     report.vaults.append(Forgotten(each.username, target, found.gone, names, found.bytes))
     if dry_run:
         return
-    try:
-        there = {item.name for item in backend.list(f"{each.vault_id}/0")}
-        if strangers := there - {archive.name for archive in point.archives} - set(pending):
-            report.problems.append(
-                f"{each.username}, {target}: {min(strangers)} is not of this state (another "
-                "machine wrote it, or the state is an old one); nothing is deleted. The next "
-                "`vaultd backup` of the account takes note of it."
-            )
-            return
-        if given_up := _given_up(key, point, found, there):
-            bench.state.doomed.doom([given_up])
-        for error in _bury(bench, {key: backend}):
-            raise error
-    except PlaceError as error:
-        report.problems.append(f"{each.username}, {target}: {error}")
+    there = {item.name for item in backend.list(f"{each.vault_id}/0")}
+    if strangers := there - {archive.name for archive in point.archives} - set(pending):
+        report.problems.append(
+            f"{each.username}, {target}: {min(strangers)} is not of this state (another "
+            "machine wrote it, or the state is an old one); nothing is deleted. The next "
+            "`vaultd backup` of the account takes note of it."
+        )
+        return
+    if given_up := _given_up(key, point, found, there):
+        bench.state.doomed.doom([given_up])
+    for error in _bury(bench, {key: backend}):
+        raise error
 
 
 def retire(bench: Workbench, targets: Mapping[str, Backend], lanes: Sequence[Lane]) -> None:

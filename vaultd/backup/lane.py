@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vaultd.backends.base import Backend
-from vaultd.backup.report import Changes, Status, TargetResult, pack_changes
+from vaultd.backup.report import Changes, Status, TargetResult, failed_at, pack_changes
 from vaultd.backup.workbench import Workbench
 from vaultd.errors import ObjectMissing, VaultdError
 from vaultd.state.photos import PhotoCache
@@ -174,13 +174,7 @@ class Lane:
     def result(self) -> TargetResult:
         """What this lane came to."""
         if self.error is not None:
-            return TargetResult(
-                self.target,
-                Status.FAILED,
-                blobs=self.blob_bytes,
-                reason=str(self.error),
-                code=self.error.code,
-            )
+            return failed_at(self.target, self.error, self.blob_bytes)
         if self.archive is None:
             return TargetResult(self.target, Status.UNCHANGED, blobs=self.blob_bytes)
         return TargetResult(

@@ -56,6 +56,19 @@ class Ledger:
             for name in usernames:
                 self.on_progress(unchanged(name))
 
+    def finish(self, run_id: int, problem: str | None) -> None:
+        """Note how the run ended; `problem` is what broke it off."""
+        self.note()
+        report = self.report
+        self.state.journal.finish_run(
+            run_id,
+            looked_at=report.looked_at,
+            changed=report.written,
+            failed=len(report.failed),
+            size=report.bytes,
+            error=problem or ("It was asked to stop." if report.interrupted else None),
+        )
+
     def note(self) -> None:
         """Write to the state what was taken since the last time."""
         results, self._results = self._results, []

@@ -19,6 +19,7 @@ class Task(msgspec.Struct, frozen=True):
     username: str
     mark: bytes
     look: bool
+    rest: bool
 
 
 class Answer(msgspec.Struct, frozen=True):

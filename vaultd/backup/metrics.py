@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from vaultd import __version__
+from vaultd.backup.own_trouble import own_failures
 from vaultd.clock import parse_rfc3339
 from vaultd.config import OWN, Config
 from vaultd.errors import PlaceError
@@ -159,6 +160,15 @@ def _targets(families: _Families, config: Config, state: State) -> None:
     )  # fmt: skip
     own = len(state.own_targets.all())
     families.add("own_targets", "gauge", "Accounts with a target of their own.", [({}, own)])
+    failing = own_failures(config, state)
+    families.add(
+        "own_targets_failing", "gauge", "Accounts whose own target failed when it was last tried.",
+        [({}, failing.accounts)],
+    )  # fmt: skip
+    families.add(
+        "own_targets_failing_since_timestamp_seconds", "gauge", "Since when the oldest of these.",
+        [({}, _seconds(failing.oldest))] if failing.oldest else [],
+    )  # fmt: skip
 
 
 def _amounts(families: _Families, tallies: Mapping[str, Tally]) -> None:

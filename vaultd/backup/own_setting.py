@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -10,6 +10,7 @@ import msgspec
 
 from vaultd.backends.base import Backend, Finding
 from vaultd.backup.own_targets import belongs, open_own_place, unsealed
+from vaultd.backup.own_trouble import OwnFailure, failure
 from vaultd.clock import now, rfc3339
 from vaultd.config import OWN, SECRETS, Config, Target, read_key, redact_url, target_from_texts
 from vaultd.errors import ConfigError, PlaceError, UsageError, VaultdError
@@ -29,7 +30,8 @@ _DEFAULTS: Final = Target("")
 @dataclass(frozen=True, slots=True)
 class OwnStatus:
     """One account's own target as `vaultd target list` shows it; `username` is empty when the
-    account is not enrolled any more, `trouble` says why it cannot be used."""
+    account is not enrolled any more, `trouble` says why it cannot be used, `failure` why it was
+    of no use when it was last tried."""
 
     username: str
     url: str
@@ -39,6 +41,7 @@ class OwnStatus:
     newest: str | None
     result: str
     trouble: str
+    failure: OwnFailure | None
 
 
 def set_own_target(
@@ -109,8 +112,13 @@ def remove_own_target(state: State, username: str) -> bool:
     return state.own_targets.remove(_enrolled(state, username).guid, OWN)
 
 
-def list_own_targets(config: Config, state: State) -> list[OwnStatus]:
-    """Return all, by username; needs no key, and says where the key does not fit."""
+def list_own_targets(
+    config: Config, state: State, usernames: Collection[str] | None = None
+) -> list[OwnStatus]:
+    """Return all, or those of some accounts, by username; needs no key, and says where the key
+    does not fit. Raises UsageError for an account that is not enrolled."""
+    for name in usernames or ():
+        _enrolled(state, name)
     names = {each.guid: each for each in state.enrollments()}
     newest = {v.username: v.last_at for v in state.vaults.summaries() if v.target == OWN}
     key: SealingKey | VaultdError
@@ -132,9 +140,11 @@ def list_own_targets(config: Config, state: State) -> list[OwnStatus]:
                 newest.get(username),
                 row.result,
                 _trouble(key, row),
+                failure(row),
             )
         )
-    return sorted(found, key=lambda each: each.username)
+    wanted = (each for each in found if usernames is None or each.username in usernames)
+    return sorted(wanted, key=lambda each: each.username)
 
 
 def _trouble(key: SealingKey | VaultdError, row: SealedTarget) -> str:

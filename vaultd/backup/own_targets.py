@@ -13,12 +13,14 @@ from vaultd.backends.base import Backend
 from vaultd.backends.bounded import BoundedBackend
 from vaultd.backends.place import Guard, open_place
 from vaultd.backends.unopened import UnopenedBackend
-from vaultd.backup.report import AccountReport, Status
+from vaultd.backup.own_trouble import failure, rests
+from vaultd.backup.report import AccountReport, Status, TargetResult, account_report, failed_at
 from vaultd.backup.tally import counted
+from vaultd.clock import now
 from vaultd.config import OWN, Config, Target, UserTargets
-from vaultd.errors import DamageError, VaultdError
+from vaultd.errors import DamageError, PlaceError, VaultdError
 from vaultd.keys import SealingKey
-from vaultd.state.own_targets import SealedTarget
+from vaultd.state.own_targets import Outcome, SealedTarget
 from vaultd.state.store import Enrollment, State
 from vaultd.state.tallies import Counters
 
@@ -64,16 +66,21 @@ def open_own_place(section: UserTargets, target: Target, *, create: bool = False
 
 
 class OwnPlaces:
-    """The targets of those accounts whose users gave one; costs nothing for the others."""
+    """The targets of those accounts whose users gave one; costs nothing for the others.
 
-    def __init__(self, config: Config, state: State) -> None:
+    One that fails is left alone for a while (`rests`), unless `insist`.
+    """
+
+    def __init__(self, config: Config, state: State, *, insist: bool = False) -> None:
         """Raises nothing for keys and seals: what cannot be opened fails as its account's."""
         self._section = config.user_targets
         self._state = state
         self.counters = Counters()
-        self._results: list[tuple[str, str]] = []
+        self._outcomes: list[Outcome] = []
         rows = state.own_targets.all() if config.user_targets.enabled else []
         self._rows = {row.guid: row for row in rows}
+        at = now()
+        self._resting = frozenset(r.guid for r in rows if not insist and rests(r, at))
         self._targets: dict[str, Target | VaultdError] = {}
         if rows:
             self._unseal(rows)
@@ -100,6 +107,25 @@ class OwnPlaces:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def rests(self, enrollment: Enrollment) -> bool:
+        """Tell whether an account's target fails and is left alone for now."""
+        return enrollment.guid in self._resting
+
+    def failing(self, enrollment: Enrollment) -> bool:
+        """Tell whether an account's target failed when it was last tried."""
+        row = self._rows.get(enrollment.guid)
+        return row is not None and row.failing_since is not None
+
+    def nowhere(self, enrollment: Enrollment) -> AccountReport | None:
+        """Return the report of an account whose only target is left alone for now."""
+        row = self._rows.get(enrollment.guid)
+        if row is None or not row.only or not self.rests(enrollment):
+            return None
+        told = failure(row)
+        reason = "" if told is None else told.sentence
+        result = TargetResult(OWN, Status.FAILED, reason=reason, code="resting", move=row.move)
+        return account_report(enrollment.username, None, (result,))
+
     def kind(self, enrollment: Enrollment, kind: bytes) -> bytes:
         """Return `kind` for an account without a target of its own, else one that tells its."""
         row = self._rows.get(enrollment.guid)
@@ -114,7 +140,8 @@ class OwnPlaces:
         target = self._targets[row.guid]
         # While it cannot be opened it differs from what any mark says, so that it is reported.
         told = b"" if isinstance(target, VaultdError) else msgspec.msgpack.encode(target)
-        return (row.guid.encode(), told, b"only" if row.only else b"too")
+        rests = (b"rests",) if row.guid in self._resting else ()
+        return (row.guid.encode(), told, b"only" if row.only else b"too", *rests)
 
     @contextmanager
     def joined(
@@ -123,13 +150,15 @@ class OwnPlaces:
         targets: Mapping[str, Backend],
         *,
         every: bool = False,
+        rest: bool = False,
     ) -> Iterator[Mapping[str, Backend]]:
         """Give the targets to write to for these accounts: the pod's, and one account's own.
 
-        With `every` the pod's are among them also where they are not written to any more.
+        With `every` the pod's are among them also where they are not written to any more; with
+        `rest` the account's own is not.
         """
         own = [each for each in enrollments if each in self]
-        if not own:
+        if not own or rest:
             yield targets
             return
         if len(enrollments) != 1:
@@ -153,24 +182,42 @@ class OwnPlaces:
 
     def note(self, enrollment: Enrollment, report: AccountReport) -> None:
         """Remember how an account's run ended at its own target; nothing to do is well, too."""
+        told = [each for each in report.targets if each.target == OWN]
+        if told and not self.rests(enrollment):
+            self._note(enrollment, told[0])
+        elif not told and report.status is Status.UNCHANGED:
+            self.note_well([enrollment])
+
+    def tolerated(self, enrollment: Enrollment, error: PlaceError) -> bool:
+        """Remember that an account's own target failed; tell whether that is its user's affair."""
+        result = failed_at(OWN, error)
         if enrollment in self:
-            told = [each.reason for each in report.targets if each.target == OWN]
-            if told or report.status is Status.UNCHANGED:
-                self._results.append((enrollment.guid, " ".join(told)))
+            self._note(enrollment, result)
+        return result.tolerable
+
+    def _note(self, enrollment: Enrollment, result: TargetResult) -> None:
+        row = self._rows.get(enrollment.guid)
+        if row is not None:
+            progress = bool(result.blobs)
+            self._outcomes.append(Outcome(row, result.reason, result.move, progress))
 
     def note_well(self, enrollments: Iterable[Enrollment]) -> None:
         """Remember that nothing was to be done for these."""
-        self._results += [(each.guid, "") for each in enrollments if each in self]
+        self._well(each.guid for each in enrollments)
 
     def note_all_well(self) -> None:
         """Remember that nothing was to be done for anybody."""
-        self._results = [(guid, "") for guid in self._rows]
+        self._well(self._rows)
+
+    def _well(self, guids: Iterable[str]) -> None:
+        asked = [guid for guid in guids if guid in self._rows and guid not in self._resting]
+        self._outcomes += [Outcome(self._rows[guid]) for guid in asked]
 
     def save(self) -> None:
         """Write what was remembered."""
-        results, self._results = self._results, []
-        if results:
-            self._state.own_targets.note(results)
+        outcomes, self._outcomes = self._outcomes, []
+        if outcomes:
+            self._state.own_targets.note(outcomes)
 
 
 def _digest(*parts: bytes) -> bytes:

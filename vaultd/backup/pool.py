@@ -68,7 +68,7 @@ class Pool:
         try:
             if worker.stdin is None or worker.stdout is None:
                 raise WorkerDiedError
-            tasks = [Task(job.account.username, job.mark, job.look) for job in jobs]
+            tasks = [Task(j.account.username, j.mark, j.look, j.rest) for j in jobs]
             write_message(worker.stdin, tasks)
             data = read_message(worker.stdout)
         except BrokenPipeError as error:

@@ -11,8 +11,10 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from vaultd.backup.own_trouble import ALARM, OwnFailures
 from vaultd.backup.room import Room
-from vaultd.errors import AccountError, VaultdError
+from vaultd.config import OWN
+from vaultd.errors import AccountError, PlaceError, VaultdError
 
 Changes: TypeAlias = "dict[str, tuple[int, int, int]]"
 _decoder: Final = msgspec.msgpack.Decoder(dict[str, tuple[int, int, int]])
@@ -32,7 +34,7 @@ class TargetResult:
 
     `size` is the archive's, `blobs` that of the pictures stored with it, both in bytes;
     `packed` are the changes (`pack_changes`), small as a run may have tens of thousands; `code`
-    is the error's stable word.
+    is the error's stable word, `move` whose move it is (`alarm` for all but a place's trouble).
     """
 
     target: str
@@ -44,11 +46,25 @@ class TargetResult:
     packed: bytes = b""
     reason: str = ""
     code: str = ""
+    move: str = ""
 
     @property
     def changes(self) -> Changes:
         """`[added, changed, removed]` by kind."""
         return _decoder.decode(self.packed) if self.packed else {}
+
+    @property
+    def tolerable(self) -> bool:
+        """Whether it failed and is not the pod's trouble: a user's own target is out of order."""
+        return self.status is Status.FAILED and self.target == OWN and self.move != ALARM
+
+
+def failed_at(target: str, error: VaultdError, blobs: int = 0) -> TargetResult:
+    """Return the result of a vault that an error kept from its archive."""
+    move = error.move if isinstance(error, PlaceError) else ALARM
+    return TargetResult(
+        target, Status.FAILED, blobs=blobs, reason=str(error), code=error.code, move=move
+    )
 
 
 def pack_changes(changes: Changes) -> bytes:
@@ -76,7 +92,7 @@ _account: Final = msgspec.msgpack.Decoder(AccountReport)
 @dataclass(slots=True)
 class RunReport:
     """A whole run. `interrupted` means that it was asked to stop before the last account; `rooms`
-    tells what is left on each target, where that is known.
+    tells what is left on each target, where that is known; `own` which targets of users fail.
 
     There may be tens of thousands of accounts: one about which there is nothing to say is kept as
     its bare name, one that was just written is kept packed. `written`, `bytes` and `archives` are
@@ -86,6 +102,7 @@ class RunReport:
     interrupted: bool = False
     seconds: float = 0.0
     rooms: list[Room] = field(default_factory=list)
+    own: OwnFailures = field(default_factory=OwnFailures)
     written: int = 0
     bytes: int = 0
     archives: int = 0
@@ -132,7 +149,7 @@ class RunReport:
 
     @property
     def failed(self) -> list[AccountReport]:
-        """The accounts that could not be written to at least one target."""
+        """The accounts that lack at least one target, a user's own beside others not counted."""
         return [account for account in self.remarkable if account.status is Status.FAILED]
 
     @property
@@ -161,13 +178,18 @@ def account_report(
     records: int = 0,
     notes: tuple[str, ...] = (),
 ) -> AccountReport:
-    """Put an account's outcome together: it failed if any of its targets did."""
+    """Put an account's outcome together: it failed if any of its targets did.
+
+    A user's own one that is out of order is but a note, where another target has all.
+    """
     if error is not None:
         return AccountReport(
             username, Status.FAILED, records, targets, str(error), error.code, notes
         )
     failed = [t for t in targets if t.status is Status.FAILED]
-    if failed:
+    if len(failed) < len(targets) and all(t.tolerable for t in failed):
+        notes = tuple(dict.fromkeys((*notes, *(f"{t.target}: {t.reason}" for t in failed))))
+    elif failed:
         reason = " ".join(f"{t.target}: {t.reason}" for t in failed)
         return AccountReport(
             username, Status.FAILED, records, targets, reason, failed[0].code, notes

@@ -14,12 +14,13 @@ import vaultd
 from vaultd.backends.base import Backend
 from vaultd.backup.account import Pod
 from vaultd.backup.batch import BatchRunner, Job
-from vaultd.backup.cutting import cut, page_size
+from vaultd.backup.cutting import cut, page_size, records_of
 from vaultd.backup.kind import kind_of_backup
 from vaultd.backup.ledger import Ledger
 from vaultd.backup.looks import Look, looks, refusal
 from vaultd.backup.messages import Answer
 from vaultd.backup.own_targets import OwnPlaces
+from vaultd.backup.own_trouble import own_failures
 from vaultd.backup.pace import wait_for_quiet
 from vaultd.backup.pool import Pool, WorkerDiedError
 from vaultd.backup.report import AccountReport, RunReport
@@ -53,18 +54,20 @@ def run_backup(
     should_stop: Callable[[], bool] = lambda: False,
     selection: Selection = EVERYTHING,
     pool: Pool | None = None,
+    insist: bool = False,
 ) -> RunReport:
     """Back up these enrolled accounts (or all) to every target; the caller holds the state lock.
 
     `on_progress` is called after each account. `should_stop` is asked between records; what is
     being committed is finished, the other accounts are left for the next run. A `selection`
     makes partial archives beside the whole ones. With a `pool` batches run in its workers,
-    which open source and targets as the config names them.
+    which open source and targets as the config names them. With `insist` users' own targets
+    that fail and are left alone for now are tried, too.
     One account's failure is in the report and stops nothing. Raises DatabaseError when the
     source as a whole is out of reach, ConfigError for an unusable spool folder.
     """
     bench = open_workbench(config, state, pod_key)
-    own = OwnPlaces(config, state)
+    own = OwnPlaces(config, state, insist=insist)
     try:
         run = _Run(
             source=source,
@@ -121,16 +124,7 @@ class _Run:
             self._count()
             self.ledger.report.seconds = time.monotonic() - started
             if run_id is not None:
-                self.ledger.note()
-                journal.finish_run(
-                    run_id,
-                    looked_at=self.ledger.report.looked_at,
-                    changed=self.ledger.report.written,
-                    failed=len(self.ledger.report.failed),
-                    size=self.ledger.report.bytes,
-                    error=problem
-                    or ("It was asked to stop." if self.ledger.report.interrupted else None),
-                )
+                self.ledger.finish(run_id, problem)
         return self.ledger.report
 
     def _start(self, usernames: Collection[str] | None) -> int:
@@ -184,6 +178,7 @@ class _Run:
         self.ledger.report.rooms = count_run(
             self.config, state, self.targets, self.ledger.counters, ask=ask
         )
+        self.ledger.report.own = own_failures(self.config, state)
 
     def _watermark(self) -> bytes | None:
         """Return what stays the same while nothing is written; None where nobody can tell."""
@@ -235,6 +230,9 @@ class _Run:
         jobs: list[Job] = []
         same: list[tuple[int, str]] = []
         for each, account in pairs:
+            if (nowhere := self.own.nowhere(each)) is not None:
+                self.ledger.done(each, nowhere)
+                continue
             own_kind = self.own.kind(each, kind)
             mark = look.fingerprints[account.key] + own_kind
             old = marks.get(each.id, b"")
@@ -242,9 +240,11 @@ class _Run:
                 same.append((each.id, each.username))
                 self.own.note_well([each])
             else:
-                # Another place, or a first look: is what the state says really there?
+                # Another place, or one that failed: is what the state says really there?
                 elsewhere = bool(old) and old[FINGERPRINT:] != own_kind
-                job = Job(each, account, mark, elsewhere)
+                rest = self.own.rests(each)
+                doubt = elsewhere or (self.own.failing(each) and not rest)
+                job = Job(each, account, mark, doubt, rest)
                 (self.own_jobs if each in self.own else jobs).append(job)
         self.ledger.note()
         self.ledger.unchanged(same)
@@ -252,7 +252,8 @@ class _Run:
             # What does not come up to date now is looked at by the next run, whatever it is told.
             doubts = [job.enrollment.id for job in (*jobs, *self.own_jobs)]
             state.marks.save({each: doubtful(marks[each]) for each in doubts if each in marks})
-        self._work(list(cut(jobs, self.config.limits.batch_accounts, self._records(jobs))))
+        counts = records_of(state, self.source, jobs)
+        self._work(list(cut(jobs, self.config.limits.batch_accounts, counts)))
 
     def _runner(self) -> BatchRunner:
         return BatchRunner(
@@ -283,7 +284,8 @@ class _Run:
 
     def _in_process(self, runner: BatchRunner, batch: Sequence[Job]) -> bool:
         accounts = [job.enrollment for job in batch]
-        with self.own.joined(accounts, self.targets) as runner.targets:
+        rest = any(job.rest for job in batch)
+        with self.own.joined(accounts, self.targets, rest=rest) as runner.targets:
             runner.run(batch)
         self.bench.state.marks.save(runner.marks)
         runner.marks.clear()
@@ -307,10 +309,3 @@ class _Run:
             self._in_process(self._runner(), batch)
         else:
             self.ledger.answer([job.enrollment for job in batch], answer)
-
-    def _records(self, jobs: Sequence[Job]) -> Mapping[int, int]:
-        """Return about how many records each account has, by enrolment."""
-        counts = self.bench.state.vaults.record_counts([job.enrollment.id for job in jobs])
-        fresh = [job for job in jobs if not counts.get(job.enrollment.id)]
-        weights = self.source.weights([job.account for job in fresh]) if len(fresh) > 1 else {}
-        return counts | {job.enrollment.id: weights.get(job.account.key, 0) for job in fresh}

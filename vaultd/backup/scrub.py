@@ -39,13 +39,15 @@ class Finding:
 
 @dataclass(slots=True)
 class ScrubReport:
-    """What was read and what was wrong; `problems` are places that could not be asked."""
+    """What was read and what was wrong; `problems` are places that could not be asked, `notes`
+    tell of users' own ones among them."""
 
     vaults: int = 0
     objects: int = 0
     bytes: int = 0
     findings: list[Finding] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def to_write_again(self) -> list[str]:
@@ -63,14 +65,16 @@ def scrub(
 ) -> ScrubReport:
     """Read this share (0 to 1, by bytes) of each target again; at least one vault of each.
 
-    The targets of users (`own`) are one together. The caller holds the state lock. One vault's
-    trouble stops no other.
+    The targets of users (`own`) are one together, without those that fail: runs try them. The
+    caller holds the state lock. One vault's trouble stops no other.
     """
     report = ScrubReport()
     enrollments = {each.id: each for each in state.enrollments(usernames)}
     points = state.vaults.points(enrollments)
     for target in (*targets, *([OWN] if own else [])):
         due = [(key, p) for key, p in points.items() if key[1] == target and p.last is not None]
+        if own and target == OWN:
+            due = [item for item in due if not own.failing(enrollments[item[0][0]])]
         due.sort(key=lambda item: (item[1].scrubbed_at or "", item[0]))
         left = share * sum(_size(point) for _, point in due)
         for number, (key, point) in enumerate(due):
@@ -86,11 +90,14 @@ def scrub(
                 else:
                     _Vault(state, targets, each, key, point, points, report).scrub()
             except PlaceError as error:
-                if target == OWN:
-                    report.problems.append(f"{each.username}, {target}: {error}")
+                if target == OWN and own:
+                    told = report.notes if own.tolerated(each, error) else report.problems
+                    told.append(f"{each.username}, {target}: {error}")
                     continue
                 report.problems.append(f"{target}: {error}")
                 break
+    if own:
+        own.save()
     return report
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
+from vaultd.backup.own_trouble import OwnFailure, failure
 from vaultd.backup.tally import rooms
 from vaultd.clock import now, parse_rfc3339
 from vaultd.config import OWN, Config
@@ -14,7 +15,8 @@ from vaultd.state.store import State
 @dataclass(slots=True)
 class AccountStatus:
     """One account: its newest point (RFC 3339) per target, None where there is none, and the
-    reason of the last failure, empty when the last run went well."""
+    reason of the last failure, empty when the last run went well; `own` where its own target
+    fails."""
 
     username: str
     handle: str
@@ -23,6 +25,7 @@ class AccountStatus:
     records: int = 0
     reason: str = ""
     sequences: dict[str, int] = field(default_factory=dict)
+    own: OwnFailure | None = None
 
     def document(self) -> dict[str, object]:
         """Return the account as `vaultd status --json` prints it."""
@@ -35,6 +38,7 @@ class AccountStatus:
             "age_seconds": {target: _age(at) for target, at in self.newest.items()},
             "sequences": self.sequences,
             "reason": self.reason,
+            "own": None if self.own is None else asdict(self.own),
         }
 
 
@@ -47,13 +51,13 @@ def account_statuses(state: State, targets: Sequence[str]) -> list[AccountStatus
 
     An account with a target of its own has that among its targets, or alone.
     """
-    own = {row.guid: row.only for row in state.own_targets.all()}
-    found = {
-        e.username: AccountStatus(
-            e.username, e.handle, e.vault_id, dict.fromkeys(_targets(targets, own.get(e.guid)))
-        )
-        for e in state.enrollments()
-    }
+    rows = {row.guid: row for row in state.own_targets.all()}
+    found: dict[str, AccountStatus] = {}
+    for e in state.enrollments():
+        row = rows.get(e.guid)
+        names = dict.fromkeys(_targets(targets, None if row is None else row.only))
+        trouble = None if row is None else failure(row)
+        found[e.username] = AccountStatus(e.username, e.handle, e.vault_id, names, own=trouble)
     for vault in state.vaults.summaries():
         status = found[vault.username]
         status.newest[vault.target] = vault.last_at

@@ -69,11 +69,12 @@ def work(given: IO[bytes], answers: IO[bytes]) -> None:
                 tasks = {task.username: task for task in decode_tasks(message)}
                 accounts = {a.username: a for a in source.accounts(list(tasks))}
                 jobs = [
-                    Job(each, accounts[each.username], tasks[each.username].mark, task.look)
+                    Job(each, accounts[each.username], task.mark, task.look, task.rest)
                     for each in state.enrollments(list(tasks))
                     if (task := tasks[each.username]) and each.username in accounts
                 ]
-                with own.joined([job.enrollment for job in jobs], targets) as runner.targets:
+                enrollments, rest = [job.enrollment for job in jobs], any(j.rest for j in jobs)
+                with own.joined(enrollments, targets, rest=rest) as runner.targets:
                     runner.run(jobs)
             except DatabaseError as error:
                 away = str(error)

@@ -9,6 +9,7 @@ import click
 from vaultd.backup.enroll import enroll as enroll_one
 from vaultd.backup.enroll import enroll_all, load_recovery
 from vaultd.backup.metrics import metrics_text, write_metrics
+from vaultd.backup.own_trouble import own_failures
 from vaultd.backup.pace import PAUSED
 from vaultd.backup.pool import open_pool
 from vaultd.backup.report import AccountReport, RunReport, Status
@@ -132,6 +133,7 @@ def backup(
                 on_progress=shown,
                 selection=selection,
                 pool=pool,
+                insist=bool(users),
             )
         try:
             write_metrics(config, state)
@@ -159,6 +161,7 @@ def run_document(report: RunReport) -> dict[str, object]:
             {"target": r.target, "free": r.space.free, "total": r.space.total, "low": r.low}
             for r in report.rooms
         ],
+        "own_targets": report.own.document(),
         "accounts": [_account(account) for account in report.accounts],
     }
 
@@ -180,6 +183,7 @@ def _account(account: AccountReport) -> dict[str, object]:
                 "blobs": t.blobs,
                 "changes": {kind: list(counts) for kind, counts in t.changes.items()},
                 "reason": t.reason,
+                "move": t.move,
             }
             for t in account.targets
         ],
@@ -194,6 +198,8 @@ def _show(report: RunReport) -> None:
             line("✗", f"{account.username}: {account.reason}", ok=False)
     for room in report.rooms:
         line("✗" if room.low else "●", room.sentence, ok=not room.low)
+    if report.own.accounts:
+        line("●", report.own.sentence)
     line(
         "✓" if not report.failed else "✗",
         f"{plural(report.looked_at, 'account')} looked at, {report.written} changed, "
@@ -214,12 +220,11 @@ def status(metrics: bool, config_path: Path | None, as_json: bool) -> int:
     if metrics:
         click.echo(metrics_text(config, state), nl=False)
         return 0
-    statuses, targets = (
-        account_statuses(state, list(config.targets)),
-        target_statuses(config, state),
-    )
+    statuses = account_statuses(state, list(config.targets))
+    targets, own = target_statuses(config, state), own_failures(config, state)
     if as_json:
-        emit_json({"accounts": [s.document() for s in statuses], "targets": targets})
+        documents = [s.document() for s in statuses]
+        emit_json({"accounts": documents, "targets": targets, "own_targets": own.document()})
         return 0
     safe = sum(1 for s in statuses if not s.reason and all(s.newest.values()))
     line(
@@ -234,6 +239,10 @@ def status(metrics: bool, config_path: Path | None, as_json: bool) -> int:
             f"{found.username}: {newest} {found.reason}".rstrip(),
             ok=not found.reason,
         )
+        if found.own is not None and not found.reason:
+            line("●", f"{found.username}: own target {found.own.sentence}")
+    if own.accounts:
+        line("●", own.sentence)
     for each in targets:
         line("✗" if each["low"] else "●", f"{each['sentence']}", ok=not each["low"])
     return 0

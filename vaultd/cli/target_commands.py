@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -137,24 +138,18 @@ def remove_command(user: str, config_path: Path | None) -> int:
 
 
 @target.command("list")
+@click.argument("users", nargs=-1, metavar="[USER ...]")
 @CONFIG
 @AS_JSON
-def list_command(config_path: Path | None, as_json: bool) -> int:
-    """Say who has a target of its own, since when, and how the last run ended there."""
+def list_command(users: tuple[str, ...], config_path: Path | None, as_json: bool) -> int:
+    """Say who has a target of its own, since when, whether it fails, and whose move it is."""
     config = load_config(config_path)
-    found = list_own_targets(config, _state(config))
+    found = list_own_targets(config, _state(config), users or None)
     if as_json:
-        emit_json(
-            {
-                "targets": [
-                    {name: getattr(each, name) for name in each.__dataclass_fields__}
-                    for each in found
-                ]
-            }
-        )
+        emit_json({"targets": [asdict(each) for each in found]})
         return 0
     for each in found:
-        wrong = each.trouble or each.result
+        wrong = each.trouble or ("" if each.failure is None else each.failure.sentence)
         newest = f"newest point {each.newest}" if each.newest else "nothing there yet"
         line(
             "✗" if wrong else "●",

@@ -62,6 +62,7 @@ def _forget_document(report: ForgetReport, dry_run: bool) -> dict[str, object]:
             for vault in report.vaults
         ],
         "problems": report.problems,
+        "notes": report.notes,
     }
 
 
@@ -74,6 +75,8 @@ def _show_forgotten(report: ForgetReport, dry_run: bool) -> None:
             f"{vault.username}, {vault.target}: points {points}; "
             f"{plural(len(vault.objects), 'object')}, {size(vault.bytes)} {verb}",
         )
+    for note in report.notes:
+        remark(note)
     for problem in report.problems:
         line("✗", problem, ok=False)
     total = sum(vault.bytes for vault in report.vaults)
@@ -135,6 +138,7 @@ def _scrub_document(report: ScrubReport) -> dict[str, object]:
             for found in report.findings
         ],
         "problems": report.problems,
+        "notes": report.notes,
     }
 
 
@@ -142,6 +146,8 @@ def _show_scrubbed(report: ScrubReport) -> None:
     for found in report.findings:
         line("✗", f"{found.username}, {found.target}: {found.sentence}", ok=False)
         remark(f"healed: {found.healed}")
+    for note in report.notes:
+        remark(note)
     for problem in report.problems:
         line("✗", problem, ok=False)
     bad = len(report.findings) + len(report.problems)

@@ -201,6 +201,8 @@ class Service:
             except Exception as error:  # noqa: BLE001 - a bug must not end the daemon
                 _log.error("Scrubbing failed, a bug in vaultd: %s", whereabouts(error))
                 return
+            for problem in (*found.problems, *found.notes):
+                _log.warning("%s", problem)
             for bad in found.findings:
                 _log.error("%s: %s Healed: %s.", bad.target, bad.sentence, bad.healed or "no")
             _log.info("Scrubbed %d objects, %d bad.", found.objects, len(found.findings))
@@ -214,6 +216,8 @@ class Service:
         for room in report.rooms:
             if room.low:
                 _log.warning("%s", room.sentence)
+        if report.own.accounts:
+            _log.warning("%s", report.own.sentence)
         sentence = (
             f"{report.looked_at} accounts looked at, {report.written} changed, "
             f"{len(report.failed)} failed, {report.bytes:,} bytes stored."

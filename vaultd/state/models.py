@@ -170,7 +170,8 @@ class OwnTargetRow(Base):
     """The target that a user gave, by the account's guid: it outlives a new recipient.
 
     `sealed` holds URL and credentials, `shown` the URL for listings (it is bound into the seal);
-    `only`: in place of the pod's targets. `result` is how the last run ended there.
+    `only`: in place of the pod's targets. `result` is how the last run ended there; `move` whose
+    move it is then, and `failing_since` when the failures began (or when it last took something).
     """
 
     __tablename__ = "own_target"
@@ -183,6 +184,8 @@ class OwnTargetRow(Base):
     set_at: Mapped[str] = mapped_column(String(32))
     tried_at: Mapped[str | None] = mapped_column(String(32))
     result: Mapped[str] = mapped_column(Text)
+    failing_since: Mapped[str | None] = mapped_column(String(32))
+    move: Mapped[str] = mapped_column(String(8))
 
 
 class TallyRow(Base):

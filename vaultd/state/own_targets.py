@@ -29,7 +29,8 @@ _OF_A_VAULT: Final = (VaultRow, StagedRow, PieceRow, DoomedRow)
 class SealedTarget:
     """One row; `shown` is the URL, `only` whether it stands in place of the pod's targets.
 
-    `tried_at` is when the last run asked it, `result` what went wrong then (empty: nothing).
+    `tried_at` is when the last run asked it, `result` what went wrong then (empty: nothing),
+    `move` whose move it is, `failing_since` when that began.
     """
 
     guid: str
@@ -40,6 +41,19 @@ class SealedTarget:
     set_at: str
     tried_at: str | None = None
     result: str = ""
+    failing_since: str | None = None
+    move: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended at an own target: what went wrong (empty: nothing), whose move it is, and
+    whether something arrived there all the same."""
+
+    target: SealedTarget
+    reason: str = ""
+    move: str = ""
+    progress: bool = False
 
 
 class OwnTargets:
@@ -59,6 +73,15 @@ class OwnTargets:
         with self._session() as session:
             row = session.get(OwnTargetRow, guid)
             return None if row is None else _sealed(row)
+
+    def failing(self) -> list[SealedTarget]:
+        """Return those of enrolled accounts that failed when they were last tried."""
+        enrolled = select(EnrollmentRow.guid)
+        query = select(OwnTargetRow).where(
+            OwnTargetRow.failing_since.is_not(None), OwnTargetRow.guid.in_(enrolled)
+        )
+        with self._session() as session:
+            return [_sealed(row) for row in session.scalars(query)]
 
     def save(self, new: SealedTarget, name: str, *, same_place: bool) -> None:
         """Keep a target; the account is due. Unless it is the `same_place` as before, what was
@@ -88,16 +111,29 @@ class OwnTargets:
                     .values(sealed=row.sealed, key_id=row.key_id)
                 )
 
-    def note(self, results: Sequence[tuple[str, str]]) -> None:
-        """Note how a run ended at own targets: guid, and what went wrong (empty: nothing)."""
+    def note(self, outcomes: Sequence[Outcome]) -> None:
+        """Note how a run ended at own targets; one that was set anew meanwhile is left as it is.
+
+        The account of one that failed is due.
+        """
         at = rfc3339(now())
         with self._session() as session:
-            for guid, result in results:
-                session.execute(
-                    update(OwnTargetRow)
-                    .where(OwnTargetRow.guid == guid)
-                    .values(tried_at=at, result=result)
-                )
+            for each in outcomes:
+                row = session.get(OwnTargetRow, each.target.guid)
+                if row is None or row.sealed != each.target.sealed:
+                    continue
+                if not each.reason:
+                    row.failing_since = None
+                elif row.failing_since is None or each.progress or _alarms(row.move, each.move):
+                    row.failing_since = at
+                row.tried_at, row.result, row.move = at, each.reason, each.move
+                if each.reason:
+                    _due(session, row.guid, None)
+
+
+def _alarms(before: str, after: str) -> bool:
+    """Tell whether one of two troubles is an alarm: then they are two, not one that lasts."""
+    return (before == "alarm") != (after == "alarm")
 
 
 def _due(session: Session, guid: str, forget: str | None) -> None:
@@ -126,4 +162,6 @@ def _sealed(row: OwnTargetRow) -> SealedTarget:
         row.set_at,
         row.tried_at,
         row.result,
+        row.failing_since,
+        row.move,
     )

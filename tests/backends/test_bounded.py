@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from vaultd.backends.base import ObjectInfo
-from vaultd.backends.bounded import BoundedBackend
+from vaultd.backends.bounded import Allowance, BoundedBackend
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backends.unopened import UnopenedBackend
-from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused, WrongKeyError
+from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused, UsageError, WrongKeyError
 
 
 class Slow(MemoryBackend):
@@ -29,12 +29,13 @@ class Slow(MemoryBackend):
             yield item
 
 
-def test_the_time_of_all_verbs_together_is_bounded_and_none_is_cut_off() -> None:
+def test_the_time_of_all_verbs_together_is_bounded() -> None:
     slow = Slow()
-    place = BoundedBackend(slow, "it", 150, clock=lambda: slow.now)
-    for number in range(3):
+    place = BoundedBackend(slow, Allowance("it", 150, clock=lambda: slow.now))
+    for number in range(2):
         place.create(f"a{number}", io.BytesIO(b"x"), 1)
     for verb in (
+        lambda: place.create("a2", io.BytesIO(b"x"), 1),  # ends amid its work
         lambda: place.create("b", io.BytesIO(b"x"), 1),
         lambda: place.read("a0"),
         lambda: list(place.list()),
@@ -44,12 +45,27 @@ def test_the_time_of_all_verbs_together_is_bounded_and_none_is_cut_off() -> None
     ):
         with pytest.raises(PlaceBusy, match="took more than 150 s"):
             verb()
-    assert len(slow.objects) == 3
+    assert len(slow.objects) == 2
+    assert slow.now == 180
+
+
+def test_turns_at_the_same_time_count_once() -> None:
+    moment = 0.0
+    allowance = Allowance("it", 150, clock=lambda: moment)
+    with allowance.turn(), allowance.turn():
+        moment = 100
+        allowance.check()
+    with allowance.turn():
+        moment = 149
+        allowance.check()
+        moment = 150
+        with pytest.raises(PlaceBusy):
+            allowance.check()
 
 
 def test_what_we_do_between_the_verbs_costs_nothing() -> None:
     slow = Slow()
-    place = BoundedBackend(slow, "it", 150, clock=lambda: slow.now)
+    place = BoundedBackend(slow, Allowance("it", 150, clock=lambda: slow.now))
     place.create("a", io.BytesIO(b"x"), 1)
     slow.now += 10_000
     for _ in place.list():
@@ -60,7 +76,7 @@ def test_what_we_do_between_the_verbs_costs_nothing() -> None:
 def test_a_listing_in_which_every_object_comes_late_ends() -> None:
     slow = Slow()
     slow.objects = {f"a{number:03}": b"" for number in range(100)}
-    place = BoundedBackend(slow, "it", 150, clock=lambda: slow.now)
+    place = BoundedBackend(slow, Allowance("it", 150, clock=lambda: slow.now))
     with pytest.raises(PlaceBusy):
         list(place.list())
 
@@ -69,8 +85,8 @@ def test_a_listing_without_end_ends() -> None:
     memory = MemoryBackend()
     memory.objects = {f"a{number:03}": b"" for number in range(11)}
     with pytest.raises(PlaceError, match="more than 10 objects"):
-        list(BoundedBackend(memory, "it", 60, most_objects=10).list())
-    assert len(list(BoundedBackend(memory, "it", 60, most_objects=11).list())) == 11
+        list(BoundedBackend(memory, Allowance("it", 60), most_objects=10).list())
+    assert len(list(BoundedBackend(memory, Allowance("it", 60), most_objects=11).list())) == 11
 
 
 def test_a_place_that_could_not_be_opened_says_why_to_everything() -> None:
@@ -85,3 +101,14 @@ def test_a_place_that_could_not_be_opened_says_why_to_everything() -> None:
     ):
         with pytest.raises(PlaceRefused, match=r"Another key\. Put it back\."):
             verb()
+
+
+def test_a_place_that_could_not_be_asked_keeps_whose_move_it_is() -> None:
+    for why, move in (
+        (PlaceBusy("No DNS.", unknown=False), "wait"),
+        (UsageError("No host."), "fix"),
+        (WrongKeyError("Another key."), "alarm"),
+    ):
+        with pytest.raises(PlaceError) as raised:
+            UnopenedBackend(why).space()
+        assert (raised.value.move, str(raised.value)) == (move, str(why))

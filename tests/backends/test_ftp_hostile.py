@@ -355,3 +355,19 @@ def test_a_reader_is_not_read_before_the_server_agrees(
     with pytest.raises(PlaceError):
         backend.create("a", data, 5)
     assert data.tell() == 0
+
+
+def test_a_listing_ends_when_it_has_cost_enough(server: ScriptedFtp) -> None:
+    asked = 0
+
+    def check() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 300:
+            raise PlaceBusy("It took too much.")
+
+    server.listing = b"".join(b"drwx------ 1 a a 5 Nov 24 03:22 %c\r\n" % c for c in b"abc")
+    backend = FtpBackend(settings(server, check=check))
+    with pytest.raises(PlaceBusy, match="took too much"):
+        names(backend)
+    backend.close()

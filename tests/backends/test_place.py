@@ -177,3 +177,10 @@ def test_a_users_own_place_is_no_folder_and_never_uses_the_pods_keys() -> None:
         open_place("file:///srv", guard=Guard())
     with pytest.raises(UsageError, match="access key"):
         open_place("s3://bucket", Target("s3://bucket"), guard=Guard())
+
+
+@pytest.mark.parametrize("base_path", ["", "/nc", "nc", ".evil.example", "@evil.example", ":1"])
+def test_a_cloud_lies_at_the_host_that_its_url_shows(base_path: str) -> None:
+    url = "nextcloud://me@cloud.example/x"
+    place = open_place(url, Target(url, password="x", base_path=base_path), name="own")
+    assert "(https://cloud.example/" in repr(place)

@@ -16,7 +16,10 @@ from tests.backends.servers.running import Running
 from tests.backends.servers.sshd import start_sshd
 from vaultd.backends.base import Backend
 from vaultd.backends.sftp import SftpBackend, SftpSettings
+from vaultd.backends.sftp_errors import sftp_errors
 from vaultd.backends.sftp_host_key import fingerprint
+from vaultd.backends.sftp_requests import StatusError
+from vaultd.errors import PlaceBusy, PlaceError
 
 
 @pytest.fixture(scope="session")
@@ -88,3 +91,28 @@ class TestARenameThatReplaces(FtpConformance):
     @pytest.fixture
     def backend(self, plain: SftpBackend) -> SftpBackend:
         return plain
+
+
+def test_it_is_asked_nothing_more_when_it_has_cost_enough(sshd: Running) -> None:
+    left = [True] * 40
+
+    def check() -> None:
+        if not left:
+            raise PlaceBusy("It took too much.")
+        left.pop()
+
+    backend = SftpBackend(settings(sshd, check=check), create=True)
+    with pytest.raises(PlaceBusy, match="took too much"):
+        for number in range(40):
+            put(backend, f"a{number}", b"x")
+    backend.close()
+
+
+def test_a_servers_words_do_not_repeat_the_password() -> None:
+    with (
+        pytest.raises(PlaceError) as raised,
+        sftp_errors("h:22", "store a file", secret="hunter2"),
+    ):
+        raise StatusError(4, "x" * 195 + "hunter2")
+    assert "hunt" not in str(raised.value)
+    assert len(str(raised.value)) < 400

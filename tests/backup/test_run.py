@@ -12,7 +12,7 @@ from tests.backup.world import World
 from vaultd.backends.base import ObjectInfo
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backup.report import Status
-from vaultd.config import Limits
+from vaultd.config import Limits, Retention
 from vaultd.errors import DatabaseError, ObjectExists, PlaceError, PlaceFull
 from vaultd.records import Record
 from vaultd.sources.base import Trouble
@@ -255,6 +255,34 @@ def test_a_failing_target_fails_alone_and_catches_up(world: World) -> None:
     assert [t.changes["post"] for t in report.accounts[0].targets] == [(2, 0, 0), (1, 0, 0)]
     for target in ("broken", "fine"):
         assert world.restored(target=target) == world.alice.content()
+
+
+@pytest.mark.parametrize("verb", ["list", "create", "delete"])
+def test_a_target_whose_library_breaks_fails_alone(world: World, verb: str) -> None:
+    asked: list[object] = []
+
+    def broken(*given: object) -> None:
+        asked.append(given)
+        raise KeyError("secret text")
+
+    odd, fine = MemoryBackend(), MemoryBackend()
+    setattr(odd, verb, broken)
+    world.targets.clear()
+    world.targets.update(odd=odd, fine=fine)
+    policy = Retention(keep_last=1, keep_daily=0, keep_weekly=0, keep_monthly=0)
+    world.config = msgspec.structs.replace(world.config, retention=policy)
+    world.source.files["a.png"] = b"picture"
+    world.alice.photo("f1", "a.png")
+    for number in range(12):
+        world.alice.put("post", "p1", {"text": f"{number}" * 50})
+        report = world.run()
+        found = {t.target: t for t in report.accounts[0].targets}
+        assert found["fine"].status is Status.WRITTEN
+        assert "secret text" not in report.accounts[0].reason
+        if verb != "delete":
+            assert "KeyError" in found["odd"].reason
+            assert report.failed
+    assert asked
 
 
 def test_an_archive_that_arrived_though_create_failed_is_not_written_twice(world: World) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 from vaultd.backends.base import Backend, Finding, ObjectInfo, Space
 from vaultd.errors import PlaceBusy, PlaceError
@@ -13,51 +15,97 @@ from vaultd.errors import PlaceBusy, PlaceError
 MOST_OBJECTS: Final = 200_000
 
 
-class BoundedBackend:
-    """Wraps a backend; satisfies Backend. After `seconds` of work in all every verb is refused.
+class Allowance:
+    """The `seconds` of work that a place called `name` may cost in all; what lies between its
+    turns costs nothing, and turns at the same time count once."""
 
-    A verb in flight is not cut off: each of its requests has its own bounds beneath. The time
-    between the verbs costs nothing.
+    def __init__(
+        self, name: str, seconds: float, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.name = name
+        self._seconds = seconds
+        self._clock = clock
+        self._spent = 0.0
+        self._turns = 0
+        self._begun = 0.0
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """Raise PlaceBusy when all is spent; asked before each request, too."""
+        with self._lock:
+            spent = self._spent + (self._clock() - self._begun if self._turns else 0.0)
+        if spent >= self._seconds:
+            raise PlaceBusy(
+                f"{self.name} took more than {self._seconds:,.0f} s in this run.",
+                hint="The next run goes on.",
+                unknown=False,
+            )
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Give one verb its turn unless all is spent, and count what it takes."""
+        self.check()
+        with self._lock:
+            if not self._turns:
+                self._begun = self._clock()
+            self._turns += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._turns -= 1
+                if not self._turns:
+                    self._spent += self._clock() - self._begun
+
+
+class _Checked(io.RawIOBase):
+    """Data whose reading ends when the allowance does: an upload in flight ends with it."""
+
+    def __init__(self, data: BinaryIO, allowance: Allowance) -> None:
+        super().__init__()
+        self._data = data
+        self._allowance = allowance
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._data.seekable()
+
+    def tell(self) -> int:
+        return self._data.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._data.seek(offset, whence)
+
+    def read(self, size: int = -1) -> bytes:
+        self._allowance.check()
+        return self._data.read(size)
+
+
+class BoundedBackend:
+    """Wraps a backend; satisfies Backend. After the allowance is spent every verb is refused.
+
+    A verb in flight ends with the next piece of data that it wants to send, or the next request
+    where the backend asks the same allowance; one request has its own bounds beneath.
     """
 
     def __init__(
-        self,
-        inner: Backend,
-        name: str,
-        seconds: float,
-        *,
-        most_objects: int = MOST_OBJECTS,
-        clock: Callable[[], float] = time.monotonic,
+        self, inner: Backend, allowance: Allowance, *, most_objects: int = MOST_OBJECTS
     ) -> None:
         self.inner = inner
-        self._name = name
-        self._seconds = seconds
-        self._spent = 0.0
+        self._name = allowance.name
+        self._turn = allowance.turn
+        self._allowance = allowance
         self._most = most_objects
-        self._clock = clock
 
     def __repr__(self) -> str:
         return f"BoundedBackend({self.inner!r})"
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Give one verb its turn unless the time is used up, and count what it takes."""
-        if self._spent >= self._seconds:
-            raise PlaceBusy(
-                f"{self._name} took more than {self._seconds:,.0f} s in this run.",
-                hint="The next run goes on.",
-                unknown=False,
-            )
-        begun = self._clock()
-        try:
-            yield
-        finally:
-            self._spent += self._clock() - begun
-
     def create(self, name: str, data: BinaryIO, size: int) -> None:
         """Store a new object; see Backend.create."""
         with self._turn():
-            self.inner.create(name, data, size)
+            self.inner.create(name, cast(BinaryIO, _Checked(data, self._allowance)), size)
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Return bytes of an object; see Backend.read."""

@@ -9,6 +9,7 @@ import select
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from typing import Final
 
 from vaultd.backends.ftp_settings import FtpSettings
@@ -19,14 +20,19 @@ _PARTING_SECONDS: Final = 10.0
 
 
 class Pace:
-    """Ends a transfer that trickles: `patience` seconds, and one more per KiB received."""
+    """Ends a transfer that trickles: `patience` seconds, and one more per KiB received.
 
-    def __init__(self, patience: float) -> None:
+    `check` is asked as often as how long there is left; what it raises is passed on.
+    """
+
+    def __init__(self, patience: float, check: Callable[[], None]) -> None:
         self._start = time.monotonic()
         self._patience = patience
+        self._check = check
 
     def left(self, received: int = 0) -> float:
         """Return the seconds left; raises TimeoutError when there are none."""
+        self._check()
         spent = time.monotonic() - self._start
         left = self._patience + received / _SLOWEST - spent
         if left <= 0:
@@ -103,7 +109,7 @@ class FtpControl(ftplib.FTP_TLS):
 
     def getmultiline(self) -> str:
         """Return one reply, its lines joined by line feeds."""
-        pace = Pace(self._settings.read_timeout)
+        pace = Pace(self._settings.read_timeout, self._settings.check)
         lines = [self._line(pace)]
         code = lines[0][:3]
         length = len(lines[0])
@@ -166,7 +172,7 @@ class FtpControl(ftplib.FTP_TLS):
         )
         try:
             secure.settimeout(0)
-            pace = Pace(self._settings.connect_timeout)
+            pace = Pace(self._settings.connect_timeout, self._settings.check)
             while True:
                 try:
                     secure.do_handshake()

@@ -200,7 +200,7 @@ class FtpSession:
         content = bytearray()
         try:
             with self._doing(what):
-                pace = Pace(self._settings.read_timeout)
+                pace = Pace(self._settings.read_timeout, self._settings.check)
                 while len(content) < count:
                     conn.settimeout(pace.left(len(content)))
                     piece = conn.recv(min(_BLOCK, count - len(content)))
@@ -281,7 +281,7 @@ class FtpSession:
                     return  # some servers call an empty folder missing
                 raise
         try:
-            pace = Pace(self._settings.read_timeout)
+            pace = Pace(self._settings.read_timeout, self._settings.check)
             while True:
                 with self._doing("list a folder"):
                     conn.settimeout(pace.left(received))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,8 @@ class FtpSettings:
     TLS is asked for by AUTH TLS (RFC 4217); `implicit` speaks TLS from the first byte;
     `insecure` is plain FTP, password and all. `ca_file`: the PEM file of certificates trusted
     instead of the system's. `connect_to`: the IP address to connect to, while the certificate
-    is still checked against `host`. Timeouts in seconds. Raises UsageError.
+    is still checked against `host`. Timeouts in seconds. Raises UsageError. `check` is
+    asked before each request, and what it raises is passed on.
     """
 
     host: str
@@ -35,6 +37,7 @@ class FtpSettings:
     connect_to: str | None = None
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
+    check: Callable[[], None] = field(default=lambda: None, repr=False)
     connections: int = 4
 
     def __post_init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, cast
@@ -48,7 +48,8 @@ class GuardedTransport(httpx.BaseTransport):
     Certificate, SNI and Host stay those of the name. Redirects are left to the client, whose next
     request is checked like the first. Besides the errors of httpx it raises PlaceRefused and
     PlaceBusy like `resolve`, PlaceBusy for a response that is too slow, and PlaceError for one
-    that is too long or compressed. Environment proxies are not used.
+    that is too long or compressed. `check` is asked before each request, and what it raises is
+    passed on. Environment proxies are not used.
     """
 
     def __init__(
@@ -58,7 +59,9 @@ class GuardedTransport(httpx.BaseTransport):
         limits: Limits = Limits(),
         permitted: Sequence[Network] = (),
         resolver: Resolver = system_resolver,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
+        self._check = check
         self._pool = httpcore.ConnectionPool(
             ssl_context=verify or ssl.create_default_context(),
             max_connections=_CONNECTIONS,
@@ -69,6 +72,7 @@ class GuardedTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; see the class for what it raises."""
+        self._check()
         url = request.url
         headers = [item for item in request.headers.raw if item[0].lower() != b"accept-encoding"]
         # What is not compressed cannot unfold in memory.

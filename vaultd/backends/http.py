@@ -17,7 +17,7 @@ import httpx
 
 from vaultd import __version__
 from vaultd.backends.http_errors import from_library, from_status
-from vaultd.errors import PlaceBusy, PlaceError, UsageError
+from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused, UsageError
 
 ERROR_BODY: Final = 64 * 1024
 # A server that gives less than this many bytes a second, after the read timeout, hangs.
@@ -67,11 +67,18 @@ class _DigestPerThread(httpx.Auth):
         self._local = threading.local()
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Yield the request as often as the login takes."""
+        """Yield the request as often as the login takes; raises PlaceRefused where it cannot."""
         digest: httpx.DigestAuth | None = getattr(self._local, "digest", None)
         if digest is None:
             digest = self._local.digest = httpx.DigestAuth(*self._login)
-        yield from digest.auth_flow(request)
+        try:
+            yield from digest.auth_flow(request)
+        except (LookupError, ValueError, AssertionError, NotImplementedError):
+            # What the library raises for challenges it does not know, or that are none.
+            raise PlaceRefused(
+                f"{request.url.host} asks for a login that vaultd does not know.",
+                hint="It knows Digest with MD5 or SHA, qop auth, and Basic.",
+            ) from None
 
 
 class _Bearer(httpx.Auth):

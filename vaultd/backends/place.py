@@ -29,9 +29,13 @@ _FEW: Final = 8
 
 
 class Guard(msgspec.Struct, frozen=True):
-    """The place was given by a user: it may lie only at public addresses, or `permitted` ones."""
+    """The place was given by a user: it may lie only at public addresses, or `permitted` ones.
+
+    `check` is asked before each request, and raises PlaceBusy when it has cost enough.
+    """
 
     permitted: tuple[IPv4Network | IPv6Network, ...] = ()
+    check: Callable[[], None] = lambda: None
 
 
 class _Order(msgspec.Struct, frozen=True):
@@ -55,6 +59,11 @@ class _Order(msgspec.Struct, frozen=True):
     def username(self) -> str:
         return self.target.username or self.url.username
 
+    def check(self) -> None:
+        """Ask whether the place may be asked more."""
+        if self.guard is not None:
+            self.guard.check()
+
     def transport(self) -> httpx.BaseTransport | None:
         if self.guard is None:
             return None
@@ -63,7 +72,9 @@ class _Order(msgspec.Struct, frozen=True):
         from vaultd.backends.guarded_http import GuardedTransport
 
         context = ssl.create_default_context(cafile=self.target.ca_file or None)
-        return GuardedTransport(verify=context, permitted=self.guard.permitted)
+        return GuardedTransport(
+            verify=context, permitted=self.guard.permitted, check=self.guard.check
+        )
 
 
 def open_place(
@@ -155,6 +166,7 @@ def _s3(order: _Order) -> Backend:
             connect_timeout=target.connect_timeout,
             read_timeout=target.read_timeout,
             max_pool=order.at_once,
+            check=order.check,
         ),
         connect=connect,
     )
@@ -195,7 +207,8 @@ def _cloud(order: _Order) -> Backend:
     scheme = "http" if target.insecure else "https"
     return NextcloudBackend(
         NextcloudSettings(
-            server=f"{scheme}://{order.url.authority}{_quoted(target.base_path)}",
+            # The slash, as what stands before it is the host that people are shown.
+            server=f"{scheme}://{order.url.authority}/{_quoted(target.base_path.lstrip('/'))}",
             username=order.username,
             password=order.secret("password"),
             folder=order.url.path.strip("/") or "vaultd",
@@ -248,6 +261,7 @@ def _ftp(order: _Order) -> Backend:
             implicit=order.url.scheme == "ftps" and order.url.port == _IMPLICIT_FTPS,
             ca_file=order.ca_file,
             connect_to=_checked_address(order, order.url.port or 21),
+            check=order.check,
             connect_timeout=target.connect_timeout,
             read_timeout=target.read_timeout,
         ),
@@ -273,6 +287,7 @@ def _sftp(order: _Order) -> Backend:
             host_key=target.host_key or None,
             known_hosts=Path(target.known_hosts) if target.known_hosts else None,
             connect_to=_checked_address(order, port),
+            check=order.check,
             connect_timeout=target.connect_timeout,
             read_timeout=target.read_timeout,
         ),

@@ -125,6 +125,7 @@ class S3Http:
 
     def __init__(self, settings: S3Settings, connect: Connect | None = None) -> None:
         self._where = settings.where
+        self._check = settings.check
         self._timeout = settings.read_timeout
         self._response = importlib.import_module("botocore.awsrequest").AWSResponse
         self._library_error = importlib.import_module("botocore.exceptions").HTTPClientError
@@ -158,6 +159,7 @@ class S3Http:
 
     def send(self, request: Request, **_: object) -> object:
         """Answer botocore's `before-send`; raises PlaceError beside botocore's own exceptions."""
+        self._check()
         # botocore waits for "100 Continue" before each body: a round trip for every object.
         if "Expect" in request.headers:
             del request.headers["Expect"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -29,7 +30,8 @@ class S3Settings:
     Credentials that are None come from boto3's own chain: environment, profile, instance profile.
     `checksum` and `conditional` are what `S3Backend.adapt()` measures. `prefix` goes before every
     name, with a `/` between. Timeouts are in seconds, `part_size` in bytes: an object up to it is
-    sent in one request from memory, a larger one in parts of it.
+    sent in one request from memory, a larger one in parts of it. `check` is asked before
+    each request, and what it raises is passed on.
     """
 
     bucket: str
@@ -51,6 +53,7 @@ class S3Settings:
     read_timeout: float = 60.0
     part_size: int = 16 * MIB
     max_pool: int = 16
+    check: Callable[[], None] = field(default=lambda: None, repr=False)
 
     def __post_init__(self) -> None:
         _check(bool(_BUCKET.fullmatch(self.bucket)), f"{self.bucket[:80]!r} is no bucket's name.")

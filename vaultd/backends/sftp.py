@@ -79,7 +79,8 @@ class SftpBackend:
 
     @contextmanager
     def _doing(self, what: str, *, unknown: bool = False) -> Iterator[None]:
-        with sftp_errors(self._settings.where, what, unknown=unknown):
+        settings = self._settings
+        with sftp_errors(settings.where, what, unknown=unknown, secret=settings.password):
             yield
 
     def _path(self, name: str) -> str:

@@ -13,16 +13,22 @@ from vaultd.backends.sftp_requests import StatusError
 from vaultd.errors import PlaceBusy, PlaceError, PlaceFull, PlaceRefused
 
 _FULL_TEXT: Final = re.compile(r"no space|quota|disk full|file ?system full", re.I)
+_SAID: Final = 200
 _BLANK: Final = re.compile(r"[^\x20-\x7e\u00a1-\u024f…]+")
 
 
 @contextmanager
-def sftp_errors(where: str, doing: str, *, unknown: bool = False) -> Iterator[None]:
-    """Turn what a channel raises into errors that say what was being done ("store a file")."""
+def sftp_errors(
+    where: str, doing: str, *, unknown: bool = False, secret: str | None = None
+) -> Iterator[None]:
+    """Turn what a channel raises into errors that say what was being done ("store a file").
+
+    A server's words may repeat the password: `secret` is never shown.
+    """
     try:
         yield
     except StatusError as error:
-        raise _status(where, doing, error) from None
+        raise _status(where, doing, error, secret) from None
     except GarbledError as error:
         raise PlaceError(
             f"The SFTP server {where} was asked to {doing} and gave an answer that is none "
@@ -59,8 +65,9 @@ def broken(where: str, doing: str, error: OSError, *, unknown: bool) -> PlaceErr
     )
 
 
-def _status(where: str, doing: str, error: StatusError) -> PlaceError:
-    said = _BLANK.sub(" ", error.message).strip() or f"status {error.code}"
+def _status(where: str, doing: str, error: StatusError, secret: str | None) -> PlaceError:
+    message = error.message.replace(secret, "…") if secret else error.message
+    said = _BLANK.sub(" ", message).strip()[:_SAID] or f"status {error.code}"
     text = f"The SFTP server {where} does not {doing} ({said})."
     if _FULL_TEXT.search(said):
         return PlaceFull(text, hint="Make room there or raise the quota, then run again.")

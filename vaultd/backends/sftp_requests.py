@@ -53,11 +53,19 @@ class SftpRequests:
     broke, which is not `usable` from then on.
     """
 
-    def __init__(self, wire: Wire, timeout: float, connected: Callable[[], bool]) -> None:
-        """Agree on the version; `connected` says whether the connection below still is."""
+    def __init__(
+        self,
+        wire: Wire,
+        timeout: float,
+        connected: Callable[[], bool],
+        check: Callable[[], None],
+    ) -> None:
+        """Agree on the version; `connected` says whether the connection below still is, `check`
+        is asked before each request."""
         self._wire = wire
         self._timeout = timeout
         self._connected = connected
+        self._check = check
         self._number = 0
         self._asked: set[int] = set()
         self._early: dict[int, tuple[int, Fields]] = {}
@@ -93,6 +101,7 @@ class SftpRequests:
 
     def send(self, kind: Kind, content: bytes) -> int:
         """Send a request; returns its number, by which its reply is expected or ignored."""
+        self._check()
         self._number = self._number % 0xFFFFFFFF + 1
         self._asked.add(self._number)
         self._transmit(kind, packets.number(self._number) + content)
@@ -147,7 +156,7 @@ class SftpRequests:
             code = fields.number()
             if code != Code.OK:
                 message = fields.string().decode("utf-8", "replace") if fields else ""
-                raise StatusError(code, message[:200])
+                raise StatusError(code, message)
         return kind, fields
 
     def ignore(self, numbers: Iterable[int]) -> None:

@@ -79,8 +79,8 @@ class SshConnection:
                     hint="Its sshd_config needs `Subsystem sftp internal-sftp`.",
                 ) from error
             raise self._lost(transport, error) from error
-        with sftp_errors(settings.where, "speak SFTP"):
-            return SftpChannel(wire, settings.read_timeout, transport.is_active)
+        with sftp_errors(settings.where, "speak SFTP", secret=settings.password):
+            return SftpChannel(wire, settings.read_timeout, transport.is_active, settings.check)
 
     def _lost(self, transport: paramiko.Transport, error: Exception) -> PlaceBusy:
         transport.close()
@@ -93,7 +93,8 @@ class SshConnection:
         path = self._settings.path
         if not path:
             return
-        with sftp_errors(self._settings.where, f"go to the folder {path}"):
+        settings = self._settings
+        with sftp_errors(settings.where, f"go to the folder {path}", secret=settings.password):
             if self._create:
                 for end in range(1, len(path) + 1):
                     if path[end : end + 1] in ("/", "") and path[:end].strip("/"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +19,8 @@ class SftpSettings:
     `ssh-ed25519 AAAA…` or a fingerprint `SHA256:…`; or `known_hosts` is a file of such keys as
     OpenSSH writes it. `connect_to`: the IP address to connect to instead of looking up `host`.
     `channels`: SFTP channels at once over the one connection; OpenSSH allows 10. Timeouts in
-    seconds. Raises UsageError.
+    seconds. Raises UsageError. `check` is asked before each request,
+    and what it raises is passed on.
     """
 
     host: str
@@ -35,6 +37,7 @@ class SftpSettings:
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     channels: int = 4
+    check: Callable[[], None] = field(default=lambda: None, repr=False)
 
     def __post_init__(self) -> None:
         if self.password is None and self.key_file is None and self.key_text is None:

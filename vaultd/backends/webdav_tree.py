@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vaultd.backends.base import MAX_NAME, NAME_PATTERN, ObjectInfo
+from vaultd.backends.folder_walk import MAX_FOLDERS
 from vaultd.backends.webdav_listing import Entry
 from vaultd.backends.webdav_verbs import WebdavVerbs
 from vaultd.errors import PlaceError
@@ -34,13 +35,22 @@ def walk(verbs: WebdavVerbs, start: str, prefix: str = "") -> Iterator[Folder | 
     """Yield each folder at or below `start`, before the objects in it, objects sorted by name.
 
     Only folders that may hold names with `prefix`, and only objects that have it. The first item
-    is the folder `start`; nothing comes where there is none. Raises PlaceError.
+    is the folder `start`; nothing comes where there is none. Raises PlaceError, also for a tree
+    beyond all measure.
     """
+    folders = 0
     with ThreadPoolExecutor(_AHEAD, thread_name_prefix="webdav-list") as pool:
         try:
             members = verbs.members(start)
-            if members is not None:
-                yield from _walk(verbs, pool, Folder(start, members), prefix)
+            found = () if members is None else _walk(verbs, pool, Folder(start, members), prefix)
+            for item in found:
+                folders += isinstance(item, Folder)
+                if folders > MAX_FOLDERS:
+                    raise PlaceError(
+                        f"{verbs.where} lists more than {MAX_FOLDERS:,} folders.",
+                        hint="Give the vaults a folder of their own.",
+                    )
+                yield item
         finally:
             pool.shutdown(cancel_futures=True)
 

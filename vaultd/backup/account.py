@@ -11,11 +11,18 @@ from vaultd.backup.lane import Lane, StartOverError
 from vaultd.backup.opening import Standing, open_lane
 from vaultd.backup.packer import Commit, Packer
 from vaultd.backup.pictures import Pictures
-from vaultd.backup.report import AccountReport, Changes, TargetResult, account_report, failed_at
+from vaultd.backup.report import (
+    AccountReport,
+    Changes,
+    TargetResult,
+    account_report,
+    failed_at,
+    unexpected,
+)
 from vaultd.backup.unread import KINDS_OF_TABLE
 from vaultd.backup.workbench import Workbench
 from vaultd.clock import now, rfc3339
-from vaultd.errors import AccountError, DamageError, PlaceError, VaultdError
+from vaultd.errors import AccountError, DamageError, VaultdError
 from vaultd.keys import Recipient
 from vaultd.records import (
     MAX_RECORD_BYTES,
@@ -121,8 +128,11 @@ class AccountRun:
                 lane, index = open_lane(self._bench, self.enrollment, target, backend, standing)
                 if look:
                     lane, index = self._looked_at(lane, index)
-            except PlaceError as error:
+            except VaultdError as error:
                 self._results.append(failed_at(target, error))
+                continue
+            except Exception as error:  # noqa: BLE001 - one target's trouble is its own
+                self._results.append(failed_at(target, unexpected(error)))
                 continue
             self.lanes.append(lane)
             if self._part:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from vaultd.backends.base import Backend, ObjectInfo
 from vaultd.backup.copying import copy_objects
 from vaultd.backup.opening import Standing
+from vaultd.backup.report import unexpected
 from vaultd.backup.workbench import Workbench
 from vaultd.config import OWN
 from vaultd.errors import PlaceError
@@ -101,6 +102,8 @@ def _close(bench: Workbench, targets: Mapping[str, Backend], gap: _Gap) -> str:
         report = copy_objects(source, target, [*sealed, *wanted], there)
     except PlaceError:
         return ""  # the lane finds the same trouble, and tells
+    except Exception as error:  # noqa: BLE001 - one target's trouble is its own
+        return f"what it lacks could not be copied from {gap.ahead}. {unexpected(error)}"
     vaults = bench.state.vaults
     if report.problems:
         if report.last_sequence:

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from vaultd.backends.base import Backend
 from vaultd.backup.lane import Lane
 from vaultd.backup.own_targets import OwnPlaces
+from vaultd.backup.report import unexpected
 from vaultd.backup.retention import Plan, plan
 from vaultd.backup.workbench import Workbench
 from vaultd.clock import now
 from vaultd.config import OWN
-from vaultd.errors import PlaceError
+from vaultd.errors import VaultdError
 from vaultd.state.doomed import GivenUp
 from vaultd.state.points import VaultPoint
 from vaultd.state.store import Enrollment
@@ -79,7 +80,7 @@ def forget(
                     _forget(
                         bench, (each, target, backend), (point, pending), report, dry_run=dry_run
                     )
-                except PlaceError as error:
+                except VaultdError as error:
                     mild = target == OWN and own and own.tolerated(each, error)
                     told = report.notes if mild else report.problems
                     told.append(f"{each.username}, {target}: {error}")
@@ -156,7 +157,7 @@ def _live(sequence: int, point: VaultPoint) -> bool:
     return any(archive.sequence == sequence for archive in point.live)
 
 
-def _bury(bench: Workbench, vaults: Mapping[VaultKey, Backend]) -> list[PlaceError]:
+def _bury(bench: Workbench, vaults: Mapping[VaultKey, Backend]) -> list[VaultdError]:
     """Delete what these vaults gave up; what a place refuses stays a wish, and its error is told.
 
     A vault with an archive whose arrival is unknown waits: that one may refer to anything.
@@ -166,12 +167,14 @@ def _bury(bench: Workbench, vaults: Mapping[VaultKey, Backend]) -> list[PlaceErr
     names = {key: pending[key] for key in vaults if key in pending and key not in staged}
     points = state.vaults.points({account for account, _ in names})
 
-    def delete(key: VaultKey) -> PlaceError | None:
+    def delete(key: VaultKey) -> VaultdError | None:
         try:
             for name in safe_to_delete(names[key], points.get(key)):
                 vaults[key].delete(name)
-        except PlaceError as error:
+        except VaultdError as error:
             return error
+        except Exception as error:  # noqa: BLE001 - one target's trouble is its own
+            return unexpected(error)
         return None
 
     errors = dict(zip(names, bench.at_once(delete, names), strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -160,6 +161,7 @@ def _trouble(key: SealingKey | VaultdError, row: SealedTarget) -> str:
 def open_own_target(config: Config, state: State, username: str) -> tuple[str, Backend]:
     """Return an account's own target, and its URL for people.
 
+    Whoever asks for it waits for it: it may take any time, as a restore does.
     Raises UsageError where there is none, ConfigError, WrongKeyError, DamageError, PlaceError.
     """
     row = state.own_targets.of(_enrolled(state, username).guid)
@@ -168,7 +170,7 @@ def open_own_target(config: Config, state: State, username: str) -> tuple[str, B
             f"{username} has no target of its own.", hint="`vaultd target set` gives it one."
         )
     target = unsealed(_key(config), row)
-    return row.shown, open_own_place(config.user_targets, target)
+    return row.shown, open_own_place(config.user_targets, target, seconds=math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,8 @@ def reseal_own_targets(config: Config, state: State, old: Mapping[str, str]) -> 
         except VaultdError:
             left += 1
             continue
-        changed.append(replace(row, sealed=new_key.seal(plain, bound), key_id=new_key.id))
+        after = replace(row, sealed=new_key.seal(plain, bound), key_id=new_key.id)
+        changed.append((row, after))
     state.own_targets.reseal(changed)
     return Resealed(len(changed), already, left)
 

@@ -10,7 +10,7 @@ from typing import Final, Protocol, runtime_checkable
 import msgspec
 
 from vaultd.backends.base import Backend
-from vaultd.backends.bounded import BoundedBackend
+from vaultd.backends.bounded import Allowance, BoundedBackend
 from vaultd.backends.place import Guard, open_place
 from vaultd.backends.unopened import UnopenedBackend
 from vaultd.backup.own_trouble import failure, rests
@@ -18,7 +18,7 @@ from vaultd.backup.report import AccountReport, Status, TargetResult, account_re
 from vaultd.backup.tally import counted
 from vaultd.clock import now
 from vaultd.config import OWN, Config, Target, UserTargets
-from vaultd.errors import DamageError, PlaceError, VaultdError
+from vaultd.errors import DamageError, VaultdError
 from vaultd.keys import SealingKey
 from vaultd.state.own_targets import Outcome, SealedTarget
 from vaultd.state.store import Enrollment, State
@@ -50,9 +50,12 @@ def unsealed(key: SealingKey, row: SealedTarget) -> Target:
         ) from error
 
 
-def open_own_place(section: UserTargets, target: Target, *, create: bool = False) -> Backend:
+def open_own_place(
+    section: UserTargets, target: Target, *, create: bool = False, seconds: float | None = None
+) -> Backend:
     """Open a target as a user gave it: it leads to checked addresses only, within bounds.
 
+    `seconds` of work in all are given to it, by default what it may cost a run.
     Raises UsageError, ConfigError and PlaceError.
     """
     bounded = msgspec.structs.replace(
@@ -61,8 +64,10 @@ def open_own_place(section: UserTargets, target: Target, *, create: bool = False
         read_timeout=min(target.read_timeout, _READ),
         tries=min(target.tries, _TRIES),
     )
-    place = open_place(target.url, bounded, name=OWN, create=create, guard=Guard(section.networks))
-    return BoundedBackend(place, "this target", section.seconds)
+    allowance = Allowance("this target", section.seconds if seconds is None else seconds)
+    guard = Guard(section.networks, allowance.check)
+    place = open_place(target.url, bounded, name=OWN, create=create, guard=guard)
+    return BoundedBackend(place, allowance)
 
 
 class OwnPlaces:
@@ -188,7 +193,7 @@ class OwnPlaces:
         elif not told and report.status is Status.UNCHANGED:
             self.note_well([enrollment])
 
-    def tolerated(self, enrollment: Enrollment, error: PlaceError) -> bool:
+    def tolerated(self, enrollment: Enrollment, error: VaultdError) -> bool:
         """Remember that an account's own target failed; tell whether that is its user's affair."""
         result = failed_at(OWN, error)
         if enrollment in self:

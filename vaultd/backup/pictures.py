@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 from vaultd.backup.lane import Lane
+from vaultd.backup.report import unexpected
 from vaultd.backup.workbench import Workbench, spool_error
-from vaultd.errors import ObjectExists, PlaceError
+from vaultd.errors import ObjectExists, VaultdError
 from vaultd.keys import Recipient
 from vaultd.records import Body, Record
 from vaultd.sources.base import Source
@@ -135,8 +136,10 @@ class Pictures:
                     lane.backend.create(packed.name, data, packed.size)
                 except ObjectExists:
                     lane.blobs[digest] = packed.size
-                except PlaceError as error:
+                except VaultdError as error:
                     lane.fail(error)
+                except Exception as error:  # noqa: BLE001 - one target's trouble is its own
+                    lane.fail(unexpected(error))
                 else:
                     lane.blobs[digest] = packed.size
                     lane.blob_bytes += packed.size

@@ -188,7 +188,8 @@ def account_report(
         )
     failed = [t for t in targets if t.status is Status.FAILED]
     if len(failed) < len(targets) and all(t.tolerable for t in failed):
-        notes = tuple(dict.fromkeys((*notes, *(f"{t.target}: {t.reason}" for t in failed))))
+        told = (f"{t.target}: {t.reason}" for t in failed)
+        notes = (*notes, *(note for note in told if note not in notes))
     elif failed:
         reason = " ".join(f"{t.target}: {t.reason}" for t in failed)
         return AccountReport(

@@ -101,14 +101,15 @@ class OwnTargets:
             _due(session, guid, name)
             return True
 
-    def reseal(self, rows: Collection[SealedTarget]) -> None:
-        """Replace the sealed bytes and key ids of these rows, all or none."""
+    def reseal(self, changes: Collection[tuple[SealedTarget, SealedTarget]]) -> None:
+        """Replace the sealed bytes and key ids of rows, each given as it was and as it shall be;
+        all or none, but for those that were set anew meanwhile."""
         with self._session() as session:
-            for row in rows:
+            for before, after in changes:
                 session.execute(
                     update(OwnTargetRow)
-                    .where(OwnTargetRow.guid == row.guid)
-                    .values(sealed=row.sealed, key_id=row.key_id)
+                    .where(OwnTargetRow.guid == before.guid, OwnTargetRow.sealed == before.sealed)
+                    .values(sealed=after.sealed, key_id=after.key_id)
                 )
 
     def note(self, outcomes: Sequence[Outcome]) -> None:

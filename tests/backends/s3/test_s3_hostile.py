@@ -410,3 +410,18 @@ def test_a_store_without_multipart_says_so_and_large_objects_fail_clearly() -> N
         with pytest.raises(ObjectMissing):
             backend.read("a")
     assert store.objects == {}
+
+
+def test_a_listing_ends_when_it_has_cost_enough() -> None:
+    asked = itertools.count()
+
+    def check() -> None:
+        if next(asked) == 20:
+            raise PlaceBusy("It took too much.")
+
+    numbers = itertools.count()
+    with (
+        ScriptedServer(lambda _: listing([], f"more{next(numbers)}")) as server,
+        pytest.raises(PlaceBusy, match="took too much"),
+    ):
+        names(place(server, check=check))

@@ -67,7 +67,7 @@ def forget(
     waiting = bench.state.doomed.pending([each.id for each in enrollments])
     for each in enrollments:
         with (
-            own.joined([each], targets, every=True, rest=own.failing(each))
+            own.joined([each], targets, every=True, rest=own.left_to_runs(each))
             if own
             else nullcontext(targets)
         ) as places:

@@ -13,7 +13,7 @@ from vaultd.backends.base import Backend
 from vaultd.backends.bounded import Allowance, BoundedBackend
 from vaultd.backends.place import Guard, open_place
 from vaultd.backends.unopened import UnopenedBackend
-from vaultd.backup.own_trouble import failure, rests
+from vaultd.backup.own_trouble import ALARM, failure, rests
 from vaultd.backup.report import AccountReport, Status, TargetResult, account_report, failed_at
 from vaultd.backup.tally import counted
 from vaultd.clock import now
@@ -120,6 +120,10 @@ class OwnPlaces:
         """Tell whether an account's target failed when it was last tried."""
         row = self._rows.get(enrollment.guid)
         return row is not None and row.failing_since is not None
+
+    def left_to_runs(self, enrollment: Enrollment) -> bool:
+        """Tell whether nothing but a run tries an account's target: it fails, without alarm."""
+        return self.failing(enrollment) and self._rows[enrollment.guid].move != ALARM
 
     def nowhere(self, enrollment: Enrollment) -> AccountReport | None:
         """Return the report of an account whose only target is left alone for now."""

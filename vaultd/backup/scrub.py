@@ -74,7 +74,7 @@ def scrub(
     for target in (*targets, *([OWN] if own else [])):
         due = [(key, p) for key, p in points.items() if key[1] == target and p.last is not None]
         if own and target == OWN:
-            due = [item for item in due if not own.failing(enrollments[item[0][0]])]
+            due = [item for item in due if not own.left_to_runs(enrollments[item[0][0]])]
         due.sort(key=lambda item: (item[1].scrubbed_at or "", item[0]))
         left = share * sum(_size(point) for _, point in due)
         for number, (key, point) in enumerate(due):

@@ -22,6 +22,7 @@ from vaultd.story.texts import REPLIES, SENTENCES
 from vaultd.story.world import LocalUser, Person, Post, World
 
 POD_URL = "https://pod.example"
+KNOWN_PODS = 5_000  # as large pods have; people are on the first of them only
 REMOTE_PODS = 40
 
 
@@ -197,8 +198,8 @@ class BenchPod:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def build_pod(shape: Shape, seed: int = 1) -> BenchPod:
-    """Generate a pod and start its database."""
+def build_pod(shape: Shape, seed: int = 1, known: int = KNOWN_PODS) -> BenchPod:
+    """Generate a pod that knows so many others, and start its database."""
     folder = Path(tempfile.mkdtemp(prefix="vaultd-bench-"))
     folder.chmod(0o755)
     server = start_postgresql(folder / "pg")
@@ -207,12 +208,12 @@ def build_pod(shape: Shape, seed: int = 1) -> BenchPod:
     images = folder / "uploads" / "images"
     images.mkdir(parents=True)
     world = Generated(engine, images, seed)
-    for number in range(REMOTE_PODS):
-        world.pod(f"pod{number}.example", 1)
+    # Names that compress no better than real ones.
+    hosts = [f"pod-{world.rng.getrandbits(32):08x}.example" for _ in range(known)]
+    for host in hosts:
+        world.pod(host, 1)
     for number in range(800):
-        world.remote(
-            f"r{number}", f"pod{number % REMOTE_PODS}.example", f"R{number}", "", closed=False
-        )
+        world.remote(f"r{number}", hosts[number % REMOTE_PODS], f"R{number}", "", closed=False)
     # Posts by remote authors: what local accounts comment on, and what a pod mostly holds.
     for _ in range(20_000):
         author = world.rng.choice(world.remotes)

@@ -42,6 +42,7 @@ KINDS: Final = (
     "received_reshare",
     "person",
     "audience",
+    "known_pods",
 )
 
 MAX_RECORD_BYTES: Final = 16 * 1024 * 1024

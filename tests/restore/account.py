@@ -198,6 +198,7 @@ def account() -> list[StoredRecord]:
         StoredRecord("followed_tag", "tea", {"name": "tea"}),
         StoredRecord("block", "troll@bad.example", {"account_id": "troll@bad.example"}),
         StoredRecord("preference", "mentioned", {"email_type": "mentioned"}),
+        StoredRecord("known_pods", "0", {"hosts": ["far.example", "b.example"], "urls": {}}),
         StoredRecord("conversation", guid("conv"), conversation),
         StoredRecord("message", guid("message"), {"entity_type": "message", "entity_data": {}}),
         comment("received", "open", kind="received_comment", author="dora@third.example"),

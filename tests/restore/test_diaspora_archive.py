@@ -266,6 +266,7 @@ def test_what_the_format_cannot_hold_is_counted(tmp_path: Path) -> None:
     for words in (
         "1 private conversations",
         "1 private messages",
+        "2 pods that the old pod knew",
         "1 e-mail notifications you switched off",
         "2 posts you have hidden",
         "1 private posts: the archive names their readers",

@@ -92,6 +92,8 @@ def _pages(tmp_path: Path) -> dict[str, str]:
         ("message", "m1", {"entity_data": {"guid": "m1", "conversation_guid": "t1",
                                            "author": "ada@pod.example", "text": "hello"}}),
         ("audience", "x.example", {"host": "x.example", "why": {"contact": 1}, "people": []}),
+        ("audience", "y.example", {"host": "y.example", "why": {"known": 1}, "people": []}),
+        ("known_pods", "0", {"hosts": ["x.example", "y.example", "z.example"], "urls": {}}),
     ]  # fmt: skip
     records += [
         ("post", f"n{i}", {"entity_type": "status_message",
@@ -116,6 +118,8 @@ def test_pages_are_complete_safe_and_link_only_to_each_other(tmp_path: Path) -> 
     assert "Private: Family &lt;b&gt;" in pages["index.html"]
     assert "could not be restored" in pages["index.html"]
     assert "mutual" in pages["contacts.html"]
+    assert "contact (1)" in pages["about.html"]
+    assert "2 others that the old server knew" in pages["about.html"]
     assert 'class="bubble mine"' in pages["conversations.html"]
     for page in pages.values():
         assert "default-src 'none'" in page

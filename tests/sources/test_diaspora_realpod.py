@@ -108,12 +108,22 @@ def test_counts_by_kind_are_those_of_the_database_for_every_user(
 
 def test_audience_holds_every_pod_that_interacted(realpods: Path, first: Records) -> None:
     for user in _users(realpods, "expected.json"):
-        hosts = {
-            record_id
-            for (kind, record_id), record in first[user["username"]].items()
-            if kind == "audience" and not record.passive
-        }
+        hosts = {record_id for kind, record_id in first[user["username"]] if kind == "audience"}
         assert hosts >= set(user["interacting_pods"]["all"]), user["username"]
+
+
+def test_known_pods_are_the_table_and_the_same_for_everybody(
+    realpods: Path, first: Records
+) -> None:
+    hosts, urls = [], {}
+    for pod in json.loads((realpods / "expected.json").read_text())["pods"]:
+        host = pod["host"] if pod["port"] == -1 else f"{pod['host']}:{pod['port']}"
+        hosts.append(host)
+        if not pod["ssl"]:
+            urls[host] = f"http://{host}/"
+    for records in first.values():
+        found = [record.body for (kind, _), record in records.items() if kind == "known_pods"]
+        assert found == [{"hosts": hosts, "urls": urls}]
 
 
 def test_the_second_day_shows_exactly_the_changes_that_happened(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vaultd.fields import entity, flag, text
+from vaultd.fields import entity, flag, text, texts
 from vaultd.records import Body, StoredRecord
 from vaultd.restore.diaspora_entities import Writing
 from vaultd.restore.point import RestorePoint
@@ -18,6 +18,7 @@ _BY_KIND = {
         "pods that know the account, and why; the importer tells only the pods of your contacts "
         "that you moved."
     ),
+    "known_pods": "pods that the old pod knew, whether they know the account or not.",
 }
 _NAMED = frozenset({"preference", "role"})
 
@@ -51,7 +52,8 @@ def leftovers(writing: Writing, snapshot: RestorePoint, account: Body, profile: 
     report = writing.report
     for record in snapshot.records(_BY_KIND):
         item = _name(record) if record.kind in _NAMED else None
-        report.add(Section.NO_PLACE, _BY_KIND[record.kind], item)
+        count = len(texts(record.body or {}, "hosts")) if record.kind == "known_pods" else 1
+        report.add(Section.NO_PLACE, _BY_KIND[record.kind], item, count)
     for key, sentence in _SETTINGS:
         value = account.get(key)
         if value:

@@ -193,7 +193,7 @@ class AccountIndex:
         self, kind: str, ids: Sequence[str], bodies: Sequence[int], passive: bool = False
     ) -> Changes:
         """Do `observe` for many records of a kind; raises UnicodeEncodeError before noting any."""
-        packed = pack_ids(ids, shared=passive)
+        packed = pack_ids(ids)
         if self._table is None:
             known = self._fresh.setdefault(kind, set())
             new = set(ids)

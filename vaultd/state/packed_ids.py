@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Final
 
 _GUID: Final = 0  # an id of 32 hex digits follows as 16 bytes
@@ -26,16 +25,8 @@ def pack_id(record_id: str) -> bytes:
     return bytes([_LONG]) + len(data).to_bytes(4, "little") + data
 
 
-_remembered: Final = lru_cache(8192)(pack_id)
-
-
-def pack_ids(ids: Sequence[str], *, shared: bool = False) -> bytes | bytearray:
-    """Return ids packed one after the other; `shared` ones come again for other accounts.
-
-    Raises UnicodeEncodeError.
-    """
-    if shared:
-        return b"".join(map(_remembered, ids))
+def pack_ids(ids: Sequence[str]) -> bytes | bytearray:
+    """Return ids packed one after the other; raises UnicodeEncodeError."""
     if len(ids) >= _MANY and set(map(len, ids)) == {32}:
         joined = "".join(ids)
         try:

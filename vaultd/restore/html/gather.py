@@ -33,6 +33,7 @@ class Gathered:
     blocks: list[str] = field(default_factory=list)
     preferences: list[str] = field(default_factory=list)
     audience: list[Body] = field(default_factory=list)
+    known_pods: set[str] = field(default_factory=set)
 
     def name(self, handle: str) -> str:
         """Return a person's name, or the diaspora ID."""
@@ -93,8 +94,12 @@ def _take(found: Gathered, kind: str, body: Body) -> None:
         found.conversations.append((text(body, "updated_at") or at, body))
     elif kind == "message":
         found.messages[text(data, "conversation_guid") or ""].append((at, body))
-    elif kind == "audience":
+    elif kind == "audience" and mapping(body, "why").keys() - {"known"}:
         found.audience.append(body)
+    elif kind == "audience":  # of a pod that is merely known, as older vaults have them
+        found.known_pods.add(text(body, "host") or "")
+    elif kind == "known_pods":
+        found.known_pods.update(texts(body, "hosts"))
     else:
         _take_small(found, kind, body)
 

@@ -283,7 +283,9 @@ class _Pages:
             )
             host = escape(text(body, "host") or "")
             servers.append(f"<tr><th>{host}</th><td><small>{escape(why)}</small></td></tr>")
+        more = len(found.known_pods - {text(body, "host") for body in found.audience})
+        others = f"<p>{more:,} others that the old server knew may, too.</p>" if more else ""
         yield (
             "<section><h3>Servers that know this account</h3>"
-            f"<table>{''.join(servers)}</table></section>"
+            f"<table>{''.join(servers)}</table>{others}</section>"
         )

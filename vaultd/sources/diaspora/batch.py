@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select, select
 
 from vaultd.records import Body, Finish, Json, Record
 from vaultd.sources.base import SourceAccount
+from vaultd.sources.diaspora.database import fetch_all
 from vaultd.sources.diaspora.guest import Pace
 from vaultd.sources.diaspora.packing import Item, name_of
 from vaultd.sources.diaspora.questions.question import Question
@@ -96,6 +97,12 @@ class Batch:
             for part in result.partitions():
                 yield from [dict(zip(names, row, strict=True)) for row in part]
                 self._pace.passed(len(part))
+
+    def fetch(self, query: Select[Any]) -> Sequence[Any]:
+        """Return the rows of a narrow table at once, which costs a fraction of a stream."""
+        rows = fetch_all(self.connection, query)
+        self._pace.passed(len(rows))
+        return rows
 
     def ask(self, question: Question | None) -> Iterator[Row]:
         """Stream the rows of a question in its order; a table that a pod lacks has none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -11,6 +11,7 @@ from vaultd.records import Body, Json, Records, encode_body, encode_record
 from vaultd.sources.base import SourceAccount
 from vaultd.sources.diaspora.batch import Batch, Row, Ties
 from vaultd.sources.diaspora.packing import Item, packed
+from vaultd.sources.diaspora.pods import read_pods
 from vaultd.sources.diaspora.values import flag, json_safe, seconds, text
 
 
@@ -51,22 +52,18 @@ class _Known:
 
 
 def read_people(batch: Batch) -> Iterator[Item]:
-    """Yield `audience` and `person` of every account; these come last."""
+    """Yield `audience`, `known_pods` and `person` of every account; these come last."""
     own_host = batch.pod_url.partition("://")[2].strip("/").replace("www.", "")
-    pods = _pods(batch)
-    urls = {**dict(pods.values()), own_host: batch.pod_url.rstrip("/") + "/"}
-    known = _people(batch, pods, own_host)
-    others = {
-        host: encode_record(
-            "audience", host, {"host": host, "url": url, "why": {"known": 1}, "people": []}
-        )
-        for host, url in sorted(pods.values())
-    }
+    pods = read_pods(batch)
+    urls = {**pods.urls, own_host: batch.pod_url.rstrip("/") + "/"}
+    known = _people(batch, pods.hosts, own_host)
     for account in batch.by_user.values():
         ties = batch.ties[account.key]
         me = batch.person_of.get(account.key)
         ties.people.discard(me or 0)
-        yield from _audience(account, ties, known, urls, others)
+        yield from _audience(account, ties, known, urls)
+        if pods.known.ids:
+            yield account, pods.known
         people = [person for person in sorted(ties.people) if person in known]
         wires = [_person(ties, person, known[person]) for person in people]
         handles = [known[person].handle for person in people]
@@ -74,7 +71,7 @@ def read_people(batch: Batch) -> Iterator[Item]:
             yield account, Records("person", handles, wires, passive=True)
 
 
-def _people(batch: Batch, pods: dict[int, tuple[str, str]], own_host: str) -> dict[int, _Known]:
+def _people(batch: Batch, pods: Mapping[int, str], own_host: str) -> dict[int, _Known]:
     people, profiles = batch.schema["people"], batch.schema["profiles"]
     wanted = {person for ties in batch.ties.values() for person in ties.people}
     query = select(
@@ -98,32 +95,16 @@ def _people(batch: Batch, pods: dict[int, tuple[str, str]], own_host: str) -> di
     return found
 
 
-def _pods(batch: Batch) -> dict[int, tuple[str, str]]:
-    """Return host[:port] and URL of every known pod, by id (facts A2: NULL and -1 are default)."""
-    table = batch.schema["pods"]
-    found = {}
-    for row in batch.rows(select(table).order_by(table.c.id)):
-        host = text(row["host"]).lower()
-        if row["port"] not in (None, -1):
-            host = f"{host}:{row['port']}"
-        found[row["id"]] = host, f"{'http' if row['ssl'] in (0, False) else 'https'}://{host}/"
-    return found
-
-
-def _host(row: Row, pods: dict[int, tuple[str, str]], own: str) -> str:
+def _host(row: Row, pods: Mapping[int, str], own: str) -> str:
     if row["owner_id"] is not None:
         return own
     if row["pod_id"] in pods:
-        return pods[row["pod_id"]][0]
+        return pods[row["pod_id"]]
     return text(row["diaspora_handle"]).rpartition("@")[2]
 
 
 def _audience(
-    account: SourceAccount,
-    ties: Ties,
-    known: dict[int, _Known],
-    urls: dict[str, str],
-    others: dict[str, bytes],
+    account: SourceAccount, ties: Ties, known: dict[int, _Known], urls: dict[str, str]
 ) -> Iterator[Item]:
     why: dict[str, dict[str, int]] = {}
     seen: dict[str, set[str]] = {}
@@ -146,9 +127,6 @@ def _audience(
         for host in hosts
     ]
     yield from packed(account, "audience", hosts, bodies)
-    rest = [host for host in others if host not in why]
-    if rest:
-        yield account, Records("audience", rest, [others[host] for host in rest], passive=True)
 
 
 def _person(ties: Ties, person: int, who: _Known) -> bytes:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from vaultd.backup.pace import Pace
 
 
-@given(st.integers(1, 10**7), st.lists(st.integers(1, 3_000_000), min_size=1, max_size=8))
+@given(st.integers(1, 10**7), st.lists(st.integers(1, 300_000), min_size=1, max_size=8))
 def test_streams_side_by_side_take_together_what_the_rate_asks_for(
     rate: int, sizes: list[int]
 ) -> None:

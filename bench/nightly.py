@@ -11,20 +11,26 @@ import random
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec.structs import replace
+
+from bench.picture_source import PictureSource
 from bench.places import Place
 from vaultd.backends.base import Backend
+from vaultd.backup.account import Pod
+from vaultd.backup.batch import BatchRunner, Job
 from vaultd.backup.commit import commit
 from vaultd.backup.opening import open_lane, where_they_stand
 from vaultd.backup.packer import Commit, Packer
+from vaultd.backup.report import AccountReport, Status
 from vaultd.backup.workbench import open_workbench
 from vaultd.clock import now, rfc3339
 from vaultd.config import Config, build
 from vaultd.keys import PodKey, Recipient, Secrets
 from vaultd.records import encode_record
+from vaultd.sources.base import SourceAccount
 from vaultd.state.store import Enrollment, State
 from vaultd.vault.manifest import Manifest
 
@@ -45,12 +51,13 @@ class Worker:
     """One of `of` workers, with its share of the accounts and of the uploads at once."""
 
     def __init__(self, config: Config, share: int, of: int) -> None:
-        self._config, self._share, self._of = config, share, of
-        self._state = State(Path(config.state.path))
-        self._bench = open_workbench(config, self._state, PodKey(bytes(32)))
+        self._share, self._of = share, of
         # As the engine's pool divides them.
         self._uploads = max(1, config.limits.uploads // of)
-        self._bench.pool = ThreadPoolExecutor(self._uploads)
+        limits = replace(config.limits, uploads=self._uploads)
+        self._config = config = replace(config, limits=limits)
+        self._state = State(Path(config.state.path))
+        self._bench = open_workbench(config, self._state, PodKey(bytes(32)))
         self._rng = random.Random(share)
         self._packed: list[Commit] = []
 
@@ -116,21 +123,35 @@ class Worker:
                     raise lane.error
         return {}
 
-    def blobs(self, place: dict[str, Any], files: Sequence[str], alone: bool) -> dict[str, float]:
-        """Create a blob from each file of this worker's share, several at once or one by one."""
-        backend = self._open(place)
-
-        def one(file: Path) -> None:
-            with file.open("rb") as data:
-                backend.create(file.name, data, file.stat().st_size)
-
-        mine = [Path(file) for file in files[self._share :: self._of]]
-        if alone:
-            for file in mine:
-                one(file)
-        else:
-            self._bench.at_once(one, mine)
-        return {}
+    def pictures(
+        self, place: dict[str, Any], accounts: Sequence[int], folder: str
+    ) -> dict[str, float]:
+        """Run this worker's share of these accounts (by number), with the files of a folder."""
+        begun = time.process_time()
+        files = sorted(Path(folder).iterdir())
+        everybody = self._state.enrollments()
+        mine = {
+            SourceAccount(each.id, each.username, each.handle, each.guid, "", "active"): (
+                each,
+                files[number :: len(accounts)],
+            )
+            for number, each in enumerate(everybody[n] for n in accounts)
+            if number % self._of == self._share
+        }
+        reports: list[AccountReport] = []
+        BatchRunner(
+            source=PictureSource({account: files for account, (_, files) in mine.items()}),
+            targets={place["name"]: self._open(place)},
+            bench=self._bench,
+            pod=Pod("https://pod.example", "bench"),
+            on_done=lambda _, report: reports.append(report),
+            should_stop=lambda: False,
+        ).run([Job(each, account) for account, (each, _) in mine.items()])
+        for report in reports:
+            if report.status is not Status.WRITTEN:
+                raise RuntimeError(f"{report.username}: {report.reason}")
+        stored = sum(target.blobs for each in reports for target in each.targets)
+        return {"bytes": stored, "cpu": time.process_time() - begun}
 
     def _open(self, place: dict[str, Any]) -> Backend:
         return Place(**place).backend(self._uploads)

@@ -23,16 +23,19 @@ def far_targets(f: dict[str, Any]) -> Table:
         f"Two workers with {f['uploads']} uploads at once between them commit them as every run "
         "does, in batches of 50; each vault is listed first, lest somebody else wrote there. "
         "rclone copies the same objects into the same folders, which it lists as well. "
-        "Blobs have 16 MiB. Milliseconds are those added to every answer by a proxy on loopback, "
-        "by which both go; the throughput is vaultd's in parts of rclone's.",
+        "The pictures belong to 8 accounts, whose batch these workers run: read, hash, encrypt, "
+        "store, and an archive for each account; rclone copies their files. Milliseconds are those "
+        "added to every answer by a proxy on loopback, by which both go; the throughput is "
+        "vaultd's in parts of rclone's.",
         "",
         *head,
     ]
     for name, server in servers.items():
         for each in server["small"]:
             page.append(_ratio(name, each, f"{each['archives']:,} archives", each["vaultd"]))
-        for each in server["blobs"]:
-            what = f"{each['bytes'] / 2**20:,.0f} MiB of blobs"
+        for each in server["pictures"]:
+            mebibytes = each["bytes"] / 2**20
+            what = f"{each['pictures']:,} new pictures, {mebibytes:,.0f} MiB"
             page.append(_ratio(name, each, what, each["vaultd"]))
     page += ["", *head]
     for name, server in servers.items():
@@ -92,8 +95,8 @@ def _notes(servers: dict[str, Any]) -> Table:
         f"({max(c['next'] for c in server['cold']) * 1e3:.0f})"
         for name, server in servers.items()
     )
-    far = ", ".join(
-        f"{name} {s['blobs'][-1]['rclone'] / s['blobs'][-1]['alone']:.0%}"
+    cpu = ", ".join(
+        f"{name} {s['pictures'][0]['cpu']:.1f} s ({s['pictures'][0]['rclone_cpu']:.1f} s)"
         for name, s in servers.items()
     )
     return [
@@ -101,8 +104,9 @@ def _notes(servers: dict[str, Any]) -> Table:
         f"request (and the next) of a worker: {cold}. On WebDAV it then asks {_MEASURING} requests "
         "once, to learn how the server behaves; they are not counted above.",
         "",
-        "The blobs above are sent several at once. A run sends the pictures that it finds one "
-        f"after the other in each worker; that beside rclone, farthest away: {far}.",
+        "While pictures are on their way a run reads, hashes and encrypts the next. Where nothing "
+        "else takes time (0 ms) that does, on processors which the server and the proxy share; "
+        f"processor time for the pictures, of vaultd (and of rclone, which only sends): {cpu}.",
         "",
         "Counts differ because Swift is slow on one machine, and because rclone sends WebDAV at "
         "most 100 requests a second, so that its share of time there is its own.",

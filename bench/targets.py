@@ -1,10 +1,11 @@
-"""Uploads to far targets beside `rclone copy`: small archives, blobs, listings, requests."""
+"""Uploads to far targets beside `rclone copy`: small archives, pictures, listings, requests."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -30,9 +31,10 @@ _MIB: Final = 1024 * 1024
 _DELAYS: Final = (0.0, 0.02, 0.08)  # seconds there and back
 # rclone sends WebDAV at most 100 requests a second: 2,000 archives would take it 80 seconds.
 _ARCHIVES: Final = {"moto": 2_000, "Swift": 400, "wsgidav": 300, "Apache": 300}
-_BLOB: Final = 16 * _MIB
-_BLOBS: Final = 64
-_ALONE: Final = 8  # blobs that are also sent one after the other
+_PICTURE: Final = _MIB  # diaspora*'s publisher takes up to 4 MiB
+_PICTURES: Final = 1_024
+_IS_PICTURE: Final = "blob-"  # in the names of ours and of the files that rclone copies
+_SHARING: Final = 8  # accounts whose new pictures they are
 
 
 class _Team:
@@ -107,30 +109,46 @@ def _small(team: _Team, place: Place, folder: Path, round_trip: float) -> Figure
     }
 
 
-def _blobs(team: _Team, place: Place, source: Path, round_trip: float) -> Figures:
-    files = [str(file) for file in sorted(source.iterdir())]
-    tag = f"{round_trip * 1000:.0f}"
+def _pictures(team: _Team, place: Place, source: Path, turn: int, round_trip: float) -> Figures:
+    """New pictures, by rclone as files and by a run of vaultd; other accounts in each turn."""
+    files = sum(1 for _ in source.iterdir())
+    sharing = min(_SHARING, files)
+    accounts = list(range(turn * sharing, (turn + 1) * sharing))
     with _way(place, round_trip) as (port, _):
-        rclone = place.at(f"theirs-{tag}", port).rclone(source, _TRANSFERS)
-        vaultd, _ = team.do("blobs", place.at(f"ours-{tag}", port), files=files, alone=False)
-        some = files[:_ALONE]
-        alone, _ = team.do("blobs", place.at(f"alone-{tag}", port), files=some, alone=True)
-    for folder in ("theirs", "ours", "alone"):
-        _clear(place.at(f"{folder}-{tag}"))
+        before = _children()
+        rclone = place.at("theirs-pictures", port).rclone(source, _TRANSFERS)
+        rclone_cpu = _children() - before
+        vaultd, told = team.do(
+            "pictures", place.at("ours", port), accounts=accounts, folder=str(source)
+        )
+    if sum(each["bytes"] for each in told) < files * _PICTURE:
+        raise RuntimeError("a run did not store every picture")
+    _clear(place)
     return {
         "round_trip": round_trip,
-        "bytes": len(files) * _BLOB,
+        "pictures": files,
+        "bytes": files * _PICTURE,
+        "accounts": sharing,
         "rclone": rclone,
         "vaultd": vaultd,
-        "alone": alone * len(files) / len(some),
+        "rclone_cpu": rclone_cpu,
+        "cpu": sum(each["cpu"] for each in told),
     }
 
 
+def _children() -> float:
+    """Return the processor time of all processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def _clear(place: Place) -> None:
-    """Give the machine its memory or disk back."""
-    backend = place.backend(1)
-    for info in backend.list():
-        backend.delete(info.name)
+    """Remove pictures, to give the machine its memory or disk back."""
+    for folder in ("ours", "theirs-pictures"):
+        backend = place.at(folder).backend(1)
+        for info in backend.list():
+            if _IS_PICTURE in info.name:
+                backend.delete(info.name)
 
 
 def _listing(place: Place, vaults: int) -> Figures:
@@ -151,15 +169,15 @@ def _listing(place: Place, vaults: int) -> Figures:
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured: archives by server, blobs, added delays, vaults to list."""
+    """How much is measured: archives by server, pictures, added delays, vaults to list."""
 
     archives: dict[str, int]
-    blobs: int
+    pictures: int
     delays: tuple[float, ...]
     vaults: int
 
 
-FULL: Final = Size(_ARCHIVES, _BLOBS, _DELAYS, 10_000)
+FULL: Final = Size(_ARCHIVES, _PICTURES, _DELAYS, 10_000)
 QUICK: Final = Size(dict.fromkeys(SERVERS, 6), 1, _DELAYS[:2], 1_001)
 
 
@@ -167,17 +185,17 @@ def targets(size: Size) -> Figures:
     """Return the figures of each server, and how many uploads there are at once."""
     found: Figures = {"uploads": Limits().uploads, "transfers": _TRANSFERS, "servers": {}}
     with tempfile.TemporaryDirectory(prefix="vaultd-bench-") as kept:
-        blobs = Path(kept)
-        for number in range(size.blobs):
-            (blobs / f"blob-{number}").write_bytes(os.urandom(_BLOB))
+        pictures = Path(kept)
+        for number in range(size.pictures):
+            (pictures / f"{_IS_PICTURE}{number}").write_bytes(os.urandom(_PICTURE))
         for name, start in SERVERS.items():
             print(f"  {name} …", file=sys.stderr, flush=True)
             with start() as place, tempfile.TemporaryDirectory(prefix="vaultd-bench-") as folder:
-                found["servers"][name] = _one(place, Path(folder), blobs, size)
+                found["servers"][name] = _one(place, Path(folder), pictures, size)
     return found
 
 
-def _one(place: Place, folder: Path, blobs: Path, size: Size) -> Figures:
+def _one(place: Place, folder: Path, pictures: Path, size: Size) -> Figures:
     team = _Team(folder, size.archives[place.name])
     try:
         _, cold = team.do("cold", place.at("ours"))
@@ -188,7 +206,9 @@ def _one(place: Place, folder: Path, blobs: Path, size: Size) -> Figures:
         place.at("theirs").rclone(first, _TRANSFERS)
         figures: Figures = {"kind": place.kind, "cold": cold}
         figures["small"] = [_small(team, place, folder, delay) for delay in size.delays]
-        figures["blobs"] = [_blobs(team, place, blobs, delay) for delay in size.delays]
+        figures["pictures"] = [
+            _pictures(team, place, pictures, turn, delay) for turn, delay in enumerate(size.delays)
+        ]
         if place.name == "moto":
             figures["listing"] = _listing(place, size.vaults)
         return figures

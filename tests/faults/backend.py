@@ -50,6 +50,13 @@ class Killed(BaseException):
     """The process ends here, as far as the engine can tell."""
 
 
+@dataclass
+class Life:
+    """The process that asks some places; once it was killed at one, it asks none any more."""
+
+    ended: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One call and what was wrong with it; `amount` says how much (0 … 1), by the fault."""
@@ -75,8 +82,9 @@ class FaultyBackend:
     for by the number of the call, before (`n`) or after (`-n`) its effect.
     """
 
-    def __init__(self, inner: Backend) -> None:
+    def __init__(self, inner: Backend, life: Life | None = None) -> None:
         self.inner = inner
+        self.life = life or Life()
         self.events: list[Event] = []
         self.waited = 0.0
         self._chance: random.Random | None = None
@@ -104,6 +112,7 @@ class FaultyBackend:
     def quiet(self) -> None:
         """No faults any more."""
         self.events.clear()
+        self.life.ended = False
         self._chance, self._plan, self._burst, self._kill = None, {}, 0, 0
 
     def plan(self) -> dict[int, tuple[Fault, float]]:
@@ -112,6 +121,8 @@ class FaultyBackend:
 
     def _draw(self, method: str, name: str) -> Event:
         with self._lock:
+            if self.life.ended:
+                raise Killed(f"{method} {name} comes after the end")
             call = len(self.events) + 1
             fault, amount = self._plan.get(call, (None, 0.0))
             if self._chance is not None:
@@ -122,6 +133,7 @@ class FaultyBackend:
             event = Event(call, method, name, fault, amount if fault else 0.0)
             self.events.append(event)
             if self._kill == call:
+                self.life.ended = True
                 raise Killed(str(event))
             if self._burst:
                 self._burst -= 1
@@ -137,6 +149,7 @@ class FaultyBackend:
 
     def _end(self, event: Event) -> None:
         if self._kill == -event.call:
+            self.life.ended = True
             raise Killed(f"after {event}")
         if event.fault is Fault.AFTER:
             raise PlaceError("The answer never came.")

@@ -1,13 +1,15 @@
 """A process that counts its touches of disk, storage and state, and kills itself at the nth.
 
 Each touch is a death before its effect; a write is two, the second with half of it done. The
-process is a fork of a warm one, so that it starts at once.
+touches of all threads are counted together. The process is a fork of a warm one, so that it starts
+at once.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -23,13 +25,20 @@ class Touches:
     def __init__(self, last: int) -> None:
         self.last = last
         self.count = 0
+        self._lock = threading.Lock()
 
-    def touch(self) -> bool:
-        """Count one; die here if it is the last. True where a caller may first do a half."""
-        self.count += 1
-        if self.count == self.last:
-            die()
-        return True
+    def touch(self, half: Callable[[], object] | None = None) -> None:
+        """Count one; die here if it is the last. With `half` count two, and do it before the second."""
+        with self._lock:
+            self.count += 1
+            if self.count == self.last:
+                die()
+            if half is None:
+                return
+            self.count += 1
+            if self.count == self.last:
+                half()
+                die()
 
     def install(self) -> None:
         """Wrap the calls of this process for good."""
@@ -38,10 +47,7 @@ class Touches:
         write = os.write
 
         def halved(descriptor: int, data: Any) -> int:
-            self.touch()
-            if self.count + 1 == self.last:
-                write(descriptor, memoryview(data)[: len(data) // 2])
-            self.touch()
+            self.touch(lambda: write(descriptor, memoryview(data)[: len(data) // 2]))
             return write(descriptor, data)
 
         os.write = halved

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from tests.backup.world import POD_KEY, Content, FakeAccount
-from tests.faults.backend import FaultyBackend
+from tests.faults.backend import FaultyBackend, Life
 from vaultd.backends.memory import MemoryBackend
 from vaultd.errors import DamageError, ObjectMissing
 from vaultd.keys import Secrets
@@ -88,12 +88,13 @@ class Place:
     """One target: the engine sees `faulty`, the model and the vandals see `kept`."""
 
     name: str
+    life: Life
     kept: Kept = field(default_factory=Kept)
     stale: bool = False
     meddled: bool = False
 
     def __post_init__(self) -> None:
-        self.faulty = FaultyBackend(self.kept)
+        self.faulty = FaultyBackend(self.kept, self.life)
 
     def open(self, secrets: Secrets) -> Vault:
         return open_with_kit(self.kept, secrets, [POD_KEY.public])

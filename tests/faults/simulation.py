@@ -10,7 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from tests.backup.world import POD_KEY, World
-from tests.faults.backend import Fault, Killed
+from tests.faults.backend import Fault, Killed, Life
 from tests.faults.model import Broken, Expected, Place, Promise
 from vaultd.backup.forget import forget
 from vaultd.backup.report import AccountReport, RunReport, Status
@@ -37,8 +37,12 @@ class Simulation:
     """Plays operations on a real engine with faulty places, and a model beside it."""
 
     def __init__(self, folder: Path) -> None:
-        self.places = {name: Place(name) for name in TARGETS}
+        life = Life()
+        self.places = {name: Place(name, life) for name in TARGETS}
         self.world = World(folder / "state", {"main": self.places["main"].faulty})
+        # One upload at once: which call a fault hits is then a function of the seed.
+        limits = replace(self.world.config.limits, uploads=1)
+        self.world.config = replace(self.world.config, limits=limits)
         self.world._add("bob")
         self.generation = dict.fromkeys(PEOPLE, 0)
         self.promises: list[Promise] = []
@@ -160,6 +164,7 @@ class Simulation:
         except Killed:
             self.counts["killed"] += 1
             self._note_stale()
+            self._quiet()
             self.restart()
             return
         self._note_stale()

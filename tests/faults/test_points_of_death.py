@@ -27,6 +27,7 @@ SHM = Path("/dev/shm")
 SCENARIOS = ("first", "increment", "two targets", "new target", "lost state", "dead before")
 UPLOADS = Limits().uploads
 IN_CI, IN_LONG = 54, 1000
+RACES = 8  # touches more or less where uploads make the same folder
 PEOPLE = ("alice", "bob")
 BOB = _secrets("bob")
 Files = dict[str, bytes]
@@ -178,7 +179,7 @@ def _die_at(scenario: Scenario, last: int, folder: Path) -> None:
     pod = scenario.pod.copy(folder)
     left = pod.temporaries()
     killed, _ = live(lambda: pod.run(scenario.generation), last)
-    assert killed
+    assert killed or last > scenario.touches - RACES
     assert pod.temporaries() <= left + UPLOADS  # the pieces in flight
     at_death = {target: pod.objects(target) for target in pod.targets}
     world = pod.world(scenario.generation)

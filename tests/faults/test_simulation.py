@@ -45,6 +45,12 @@ def test_whatever_happens_what_was_written_restores(batch: int, one_seed: int | 
         assert counts[what], counts
 
 
+def test_a_seed_plays_the_same_way_again() -> None:
+    for seed in range(500, 512):
+        operations = draw(seed, 30)
+        assert play(operations) == play(operations), seed
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("batch", range(40))
 def test_thousands_of_histories(batch: int) -> None:

@@ -180,6 +180,20 @@ class AccountRun:
         else:
             self._look(item)
 
+    def put_off(self) -> list[Record]:
+        """Hand out the photos that wait for the end of the reading, for `look`."""
+        later, self._later = self._later, []
+        return later
+
+    def look(self, record: Record) -> None:
+        """Look at a photo that was put off."""
+        if self.error is None and not self.again:
+            self._look(record)
+
+    def land(self) -> None:
+        """Wait for the pictures on their way; an archive must not come before they are there."""
+        self._pictures.land()
+
     def _look(self, record: Record) -> None:
         body = record.body
         if record.file is not None:
@@ -280,12 +294,17 @@ class AccountRun:
 
     def _check_size(self) -> None:
         most = self._bench.what.account_bytes
-        packed = max(packer.size for packer in self._packers)
-        if packed + max(lane.blob_bytes for lane in self.lanes) > most:
+        if self._stored_bytes() + self._pictures.flying > most:
+            self.land()  # what is there already costs nothing
+        if self._stored_bytes() > most:
             raise AccountError(
                 f"This run would store more than {most:,} bytes for the account.",
                 hint="Raise backup.account_bytes, or lower backup.photo_bytes.",
             )
+
+    def _stored_bytes(self) -> int:
+        packed = max(packer.size for packer in self._packers)
+        return packed + max(lane.blob_bytes for lane in self.lanes)
 
     def _skip(self, record: Record, reason: str) -> None:
         self._trouble(f"A {record.kind} record cannot be stored ({reason}); it is left out.")
@@ -315,9 +334,7 @@ class AccountRun:
 
     def finish(self) -> list[Commit]:
         """End the archives: one for each point at which something that matters changed."""
-        for record in self._later:
-            self._look(record)
-        self._later.clear()
+        self.land()
         self.notes.extend(self._pictures.notes())
         if self._troubles > _TROUBLES:
             self.notes.append(f"{self._troubles - _TROUBLES} more rows like these.")
@@ -366,6 +383,7 @@ class AccountRun:
 
     def close(self) -> None:
         """Drop what is packed; pictures that arrived are remembered."""
+        self.land()
         for packer in self._packers:
             packer.close()
         for lane in self.lanes:

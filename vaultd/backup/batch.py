@@ -100,17 +100,18 @@ class BatchRunner:
                 guard(run, run.open, targets, look=job.look, standing=standing)
             for account, item in self.source.read([job.account for job in jobs]):
                 run = takes[account.key]
-                try:
-                    run.take(item)
-                except ReadAgainError:
-                    _read_again(run)
-                except VaultdError as error:
-                    run.fail(error)
-                except Exception as error:  # noqa: BLE001 - reported as this account's failure
-                    run.fail(unexpected(error))
+                guard(run, run.take, item)
                 number += 1
                 if not number % _ASK and self.should_stop():
                     raise StoppedError
+            # The source is done with: pictures take as long as their uploads.
+            for run in runs:
+                for record in run.put_off():
+                    guard(run, run.look, record)
+                    if self.should_stop():
+                        raise StoppedError
+            for run in runs:
+                guard(run, run.land)
         except BaseException:
             for run in runs:
                 run.close()
@@ -221,6 +222,8 @@ def guard(run: AccountRun, step: Callable[_P, None], *args: _P.args, **kwargs: _
     """Keep one account's trouble its own, a bug's included."""
     try:
         step(*args, **kwargs)
+    except ReadAgainError:
+        _read_again(run)
     except VaultdError as error:
         run.fail(error)
     except Exception as error:  # noqa: BLE001 - reported as this account's failure

@@ -13,6 +13,8 @@ from typing import BinaryIO, Final, cast
 PAUSED: Final = "paused"
 _NAP: Final = 2.0
 _STEP: Final = 64 * 1024
+_SMALLEST: Final = 1024
+_A_SECOND: Final = 16  # pieces: however slow, the streams of a run all go on every few seconds
 
 
 class Pace:
@@ -26,6 +28,7 @@ class Pace:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._rate = bytes_per_second
+        self.step = min(_STEP, max(_SMALLEST, bytes_per_second // _A_SECOND))
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
@@ -64,7 +67,8 @@ class _Paced(io.RawIOBase):
         return self._data.seek(offset, whence)
 
     def read(self, size: int = -1) -> bytes:
-        data = self._data.read(_STEP if size < 0 or size > _STEP else size)
+        step = self._pace.step
+        data = self._data.read(step if size < 0 or size > step else size)
         if data:
             self._pace.take(len(data))
         return data

@@ -11,6 +11,7 @@ from typing import BinaryIO, Final, TypeVar, cast
 
 from vaultd.backup.pace import Pace
 from vaultd.backup.room import Rooms
+from vaultd.backup.uploads import Uploads
 from vaultd.config import Backup, Config, Retention
 from vaultd.errors import ConfigError, PlaceFull
 from vaultd.keys import PodKey
@@ -24,14 +25,18 @@ _B = TypeVar("_B")
 
 @dataclass(slots=True, kw_only=True)
 class Workbench:
-    """`spool` is a folder that sees only ciphertext; small archives never touch it."""
+    """`spool` is a folder that sees only ciphertext; small archives never touch it.
+
+    A task on `pool` never waits for another one there.
+    """
 
     state: State
     pod_key: PodKey
     spool: Path
     what: Backup = field(default_factory=Backup)
     retention: Retention = field(default_factory=Retention)
-    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    pool: ThreadPoolExecutor
+    uploads: Uploads
     pace: Pace = field(default_factory=lambda: Pace(0))
     doomed: dict[VaultKey, list[str]] = field(default_factory=dict)
     rooms: Rooms = field(default_factory=lambda: Rooms({}))
@@ -61,6 +66,7 @@ def open_workbench(config: Config, state: State, pod_key: PodKey) -> Workbench:
         spool.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"state.path: {spool} cannot be made ({error.strerror}).") from error
+    pool = ThreadPoolExecutor(config.limits.uploads, thread_name_prefix="upload")
     return Workbench(
         state=state,
         pod_key=pod_key,
@@ -68,7 +74,8 @@ def open_workbench(config: Config, state: State, pod_key: PodKey) -> Workbench:
         what=config.backup,
         retention=config.retention,
         pace=Pace(config.limits.bytes_per_second),
-        pool=ThreadPoolExecutor(config.limits.uploads, thread_name_prefix="upload"),
+        pool=pool,
+        uploads=Uploads(pool, config.limits.uploads),
         doomed=state.doomed.pending(),
         rooms=Rooms(config.targets),
     )

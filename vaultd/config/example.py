@@ -78,7 +78,7 @@ time = "15m"
 batch_accounts = 500
 # Processes that read and pack; 0 is one a core.
 workers = 0
-# Uploads at once on each target; S3 and WebDAV take as many, all others at most 8.
+# Uploads at once, archives and pictures; S3 and WebDAV take as many, all others at most 8.
 uploads = 16
 # Uploads (bytes) and reads of the database (rows) in a second; 0 is no limit.
 bytes_per_second = 0

@@ -100,11 +100,15 @@ def test_rows_that_went_away_or_over_to_others_and_new_pods_may_be_anybodys(pod:
     copy = select(pods).limit(1)
     with pod.engine.connect() as connection:
         row = dict(connection.execute(copy).mappings().one())
+    people = pod.table("people")
     for edit in (
         delete(comments).where(comments.c.id == one),
         update(contacts).where(contacts.c.id == 1).values(user_id=7),
         insert(pods).values({**row, "id": 900, "host": "new.example"}),
         update(pods).where(pods.c.id == 900).values(ssl=False),
+        update(people).where(people.c.pod_id.is_(None)).values(pod_id=900),
+        insert(pods).values({**row, "id": 901, "host": row["host"].upper(), "port": 900}),
+        insert(pods).values({**row, "id": 902, "host": row["host"], "port": 900}),
         update(pod.table("users")).where(pod.table("users").c.id == 2).values(username="other"),
     ):
         since = _until(pod)

@@ -150,17 +150,34 @@ class ChangeFinder:
             if followed is not None:
                 if known != old or (too_many(new) and name != "users"):
                     followed = None  # a row went away, or may now be somebody else's
-                elif name != "pods" or tables[name].rows != known.rows:
+                elif name != "pods":
                     followed[name] = new
+                elif tables[name].rows != known.rows and self._pods_are_mixed(connection):
+                    followed = None
         hashes, differing = self._user_rows(connection, before, followed)
         names = None
-        if followed is not None and "pods" not in followed:
+        if followed is not None:
             names = self._names(connection, {**followed, "users": differing})
         if not place.quiet:
             return Changes(None, names)
         users, hashed = array("q", hashes), array("q", hashes.values())
         until = _Until(mark, place.transaction, tables, users.tobytes(), hashed.tobytes())
         return Changes(msgspec.msgpack.encode(until), names)
+
+    def _pods_are_mixed(self, connection: Connection) -> bool:
+        """Tell whether a new pod may be that of people who were here before it.
+
+        So it is if two rows have one name, or somebody's row names no pod that is there.
+        """
+        pods, people = self.schema["pods"], self.schema["people"]
+        name, port = func.lower(pods.c.host), func.coalesce(pods.c.port, -1)
+        twins = select(name).group_by(name, port).having(func.count() > 1)
+        lost = (
+            select(people.c.id)
+            .outerjoin(pods, pods.c.id == people.c.pod_id)
+            .where(people.c.owner_id.is_(None), pods.c.id.is_(None))
+        )
+        return any(fetch_all(connection, query.limit(1)) for query in (twins, lost))
 
     def _user_rows(
         self, connection: Connection, before: _Until | None, new: dict[str, list[int]] | None

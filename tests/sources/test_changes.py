@@ -94,21 +94,26 @@ def test_a_row_that_is_added_or_changed_in_place_names_its_accounts(pod: Pod) ->
     assert pod.source.changes(since).usernames == {names[first], names[first + 1]}
 
 
-def test_rows_that_went_away_or_over_to_others_and_new_pods_may_be_anybodys(pod: Pod) -> None:
+def test_rows_that_went_away_or_over_to_others_and_mixed_pods_may_be_anybodys(pod: Pod) -> None:
     comments, contacts, pods = pod.table("comments"), pod.table("contacts"), pod.table("pods")
     one = select(comments.c.id).limit(1).scalar_subquery()
     copy = select(pods).limit(1)
     with pod.engine.connect() as connection:
         row = dict(connection.execute(copy).mappings().one())
-    people = pod.table("people")
+    people, new = pod.table("people"), {**row, "id": 900, "host": "new.example"}
+    since, prints = _until(pod), pod.prints()
+    with pod.engine.begin() as connection:
+        connection.execute(insert(pods).values(new))
+    assert pod.source.changes(since).usernames == frozenset()
+    assert pod.prints() == prints
     for edit in (
         delete(comments).where(comments.c.id == one),
         update(contacts).where(contacts.c.id == 1).values(user_id=7),
-        insert(pods).values({**row, "id": 900, "host": "new.example"}),
         update(pods).where(pods.c.id == 900).values(ssl=False),
-        update(people).where(people.c.pod_id.is_(None)).values(pod_id=900),
-        insert(pods).values({**row, "id": 901, "host": row["host"].upper(), "port": 900}),
-        insert(pods).values({**row, "id": 902, "host": row["host"], "port": 900}),
+        insert(pods).values({**new, "id": 901, "host": "NEW.example"}),
+        delete(pods).where(pods.c.id == 901),
+        update(people).where(people.c.owner_id.is_(None)).values(pod_id=None),
+        insert(pods).values({**new, "id": 902, "host": "newer.example"}),
         update(pod.table("users")).where(pod.table("users").c.id == 2).values(username="other"),
     ):
         since = _until(pod)

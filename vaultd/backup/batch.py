@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final, ParamSpec
 
 from vaultd.backends.base import Backend
-from vaultd.backup.account import AccountRun, Pod, ReadAgainError
+from vaultd.backup.account import AccountRun, Pod
 from vaultd.backup.catchup import catch_up
 from vaultd.backup.commit import commit
 from vaultd.backup.forget import retire
+from vaultd.backup.intake import ReadAgainError
 from vaultd.backup.lane import Lane
 from vaultd.backup.opening import Standing, where_they_stand
 from vaultd.backup.packer import Commit
@@ -154,7 +155,7 @@ class BatchRunner:
                 try:
                     commits += run.finish()
                 except ReadAgainError:
-                    _read_again(run)
+                    run.read_again()
                 except VaultdError as error:
                     run.fail(error)
                 except Exception as error:  # noqa: BLE001 - reported as this account's failure
@@ -207,12 +208,6 @@ class BatchRunner:
         self.on_done(enrollment, account_report(enrollment.username, typed(error), ()))
 
 
-def _read_again(run: AccountRun) -> None:
-    """Have the account read once more for all its targets, without taking archives over."""
-    run.merge = False
-    run.again.extend(lane.target for lane in run.lanes if lane.target not in run.again)
-
-
 def typed(error: Exception) -> VaultdError:
     """Return a typed error; a bug is wrapped as one account's failure."""
     return error if isinstance(error, VaultdError) else unexpected(error)
@@ -223,7 +218,7 @@ def guard(run: AccountRun, step: Callable[_P, None], *args: _P.args, **kwargs: _
     try:
         step(*args, **kwargs)
     except ReadAgainError:
-        _read_again(run)
+        run.read_again()
     except VaultdError as error:
         run.fail(error)
     except Exception as error:  # noqa: BLE001 - reported as this account's failure

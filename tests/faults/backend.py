@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -12,7 +13,7 @@ from threading import Lock
 from typing import BinaryIO, Final
 
 from vaultd.backends.base import Backend, Finding, ObjectInfo, Space
-from vaultd.errors import ObjectExists, PlaceError, PlaceFull
+from vaultd.errors import ObjectExists, PlaceBusy, PlaceFull
 
 _REMEMBERED: Final = 64
 
@@ -50,11 +51,21 @@ class Killed(BaseException):
     """The process ends here, as far as the engine can tell."""
 
 
-@dataclass
-class Life:
-    """The process that asks some places; once it was killed at one, it asks none any more."""
+@dataclass(slots=True)
+class Fate:
+    """Shared by all that one process uses: what is dead does nothing more, not even tidy up."""
 
-    ended: bool = False
+    dead: bool = False
+
+    def check(self, *_: object) -> None:
+        """Raise Killed once the process is dead."""
+        if self.dead:
+            raise Killed("It is dead.")
+
+    def die(self, where: str) -> None:
+        """Kill the process."""
+        self.dead = True
+        raise Killed(where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +90,15 @@ class FaultyBackend:
     """Wraps a place. Quiet until `arm` draws faults from a seed, or `replay` takes a plan.
 
     `events` has every call since then; `plan()` of it is what `replay` needs. A kill is asked
-    for by the number of the call, before (`n`) or after (`-n`) its effect.
+    for by the number of the call, before (`n`) or after (`-n`) its effect. `bitten` counts for
+    good the faults that made a difference, by their names, and the kills.
     """
 
-    def __init__(self, inner: Backend, life: Life | None = None) -> None:
+    def __init__(self, inner: Backend, fate: Fate | None = None) -> None:
         self.inner = inner
-        self.life = life or Life()
+        self.fate = fate or Fate()
         self.events: list[Event] = []
+        self.bitten: Counter[str] = Counter()
         self.waited = 0.0
         self._chance: random.Random | None = None
         self._rate = 0.0
@@ -121,8 +134,7 @@ class FaultyBackend:
 
     def _draw(self, method: str, name: str) -> Event:
         with self._lock:
-            if self.life.ended:
-                raise Killed(f"{method} {name} comes after the end")
+            self.fate.check()
             call = len(self.events) + 1
             fault, amount = self._plan.get(call, (None, 0.0))
             if self._chance is not None:
@@ -133,34 +145,43 @@ class FaultyBackend:
             event = Event(call, method, name, fault, amount if fault else 0.0)
             self.events.append(event)
             if self._kill == call:
-                self.life.ended = True
-                raise Killed(str(event))
+                self.bitten[f"killed before {method}"] += 1
+                self.fate.die(str(event))
             if self._burst:
                 self._burst -= 1
-                raise PlaceError("The server is still in trouble (503).")
+                self._bite(Fault.BURST)
+                raise PlaceBusy("The server is still in trouble (503).")
+        if fault in (Fault.SLOW, Fault.BEFORE, Fault.BURST):
+            self._bite(fault)
         if fault is Fault.SLOW:
             self.waited += amount * 60
         elif fault is Fault.BEFORE:
-            raise PlaceError("The place is away.")
+            raise PlaceBusy("The place is away.")
         elif fault is Fault.BURST:
             self._burst = 1 + int(amount * 4)
-            raise PlaceError("The server is in trouble (500).")
+            raise PlaceBusy("The server is in trouble (500).")
         return event
+
+    def _bite(self, fault: Fault) -> None:
+        self.bitten[fault.name] += 1
 
     def _end(self, event: Event) -> None:
         if self._kill == -event.call:
-            self.life.ended = True
-            raise Killed(f"after {event}")
+            self.bitten[f"killed after {event.method}"] += 1
+            self.fate.die(f"after {event}")
         if event.fault is Fault.AFTER:
-            raise PlaceError("The answer never came.")
+            self._bite(Fault.AFTER)
+            raise PlaceBusy("The answer never came.")
 
     def create(self, name: str, data: BinaryIO, size: int) -> None:
         event = self._draw("create", name)
+        if event.fault in (Fault.FULL, Fault.PARTIAL):
+            self._bite(event.fault)
         if event.fault is Fault.FULL:
             raise PlaceFull("The place is full.")
         if event.fault is Fault.PARTIAL:
             self._leave_part(name, data.read(int(size * event.amount)))
-            raise PlaceError("The connection broke.")
+            raise PlaceBusy("The connection broke.")
         try:
             self.inner.create(name, data, size)
         except ObjectExists:
@@ -181,6 +202,8 @@ class FaultyBackend:
         event = self._draw("read", name)
         data = self.inner.read(name, offset, length)
         self._end(event)
+        if data and event.fault in (Fault.FLIPPED, Fault.CUT):
+            self._bite(event.fault)
         if data and event.fault is Fault.FLIPPED:
             bit = int(event.amount * len(data) * 8)
             flipped = bytearray(data)
@@ -192,20 +215,24 @@ class FaultyBackend:
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         event = self._draw("list", prefix)
-        found = list(self.inner.list(prefix))
+        found = there = list(self.inner.list(prefix))
         self._end(event)
         if event.fault is Fault.STALE:
             found = [*self._earlier(prefix, found, event.amount)]
         elif event.fault is Fault.SHUFFLED:
-            random.Random(event.amount).shuffle(found)
+            found = random.Random(event.amount).sample(found, len(found))
         elif event.fault is Fault.REPEATED:
             found = [item for item in found for _ in range(2)]
+        if event.fault is not None and found != there:
+            self._bite(event.fault)
         return iter(found)
 
     def delete(self, name: str) -> None:
         event = self._draw("delete", name)
-        if event.fault is not Fault.LOST:
-            size = next((o.size for o in self.inner.list(name) if o.name == name), None)
+        size = next((o.size for o in self.inner.list(name) if o.name == name), None)
+        if event.fault is Fault.LOST:
+            self.bitten[Fault.LOST.name] += size is not None
+        else:
             self.inner.delete(name)
             if size is not None:
                 self._remember(name, size)

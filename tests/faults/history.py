@@ -15,6 +15,7 @@ from typing import Any, Final
 from tests.faults.simulation import KINDS, TARGETS, Simulation
 
 Op = tuple[Any, ...]
+_PARTS: Final = ("post", "photo")
 _SHM: Final = Path("/dev/shm")
 
 
@@ -30,8 +31,9 @@ def _operation(chance: random.Random, honest: bool) -> Op:
     target = chance.choice(TARGETS)
     kind = chance.choices(
         ("run", "put", "drop", "photo", "file", "no_file", "lose_state", "copy_state",
-         "old_state", "empty", "remove", "flip", "recipient", "restart", "targets", "forget"),
-        (34, 24, 9, 8, 6, 2, 2, 6, 7, 1, 3, 3, 1, 2, 2, 5),
+         "old_state", "empty", "remove", "flip", "recipient", "restart", "targets", "forget",
+         "scrub", "part", "patience", "retention"),
+        (34, 24, 9, 8, 6, 2, 2, 4, 4, 1, 2, 2, 1, 2, 3, 5, 5, 3, 2, 2),
     )[0]  # fmt: skip
     arguments: dict[str, tuple[Any, ...]] = {
         "put": (who, chance.choice(KINDS), chance.randrange(4), chance.randrange(3)),
@@ -45,6 +47,8 @@ def _operation(chance: random.Random, honest: bool) -> Op:
         "flip": (target, chance.randrange(1000) / 1000, chance.randrange(1000) / 1000),
         "recipient": (who, chance.randrange(3)),
         "targets": (chance.randrange(1, 3),),
+        "patience": (chance.random() < 0.5,),
+        "retention": (chance.random() < 0.7,),
         "forget": (
             who,
             chance.randrange(10**6),
@@ -52,10 +56,13 @@ def _operation(chance: random.Random, honest: bool) -> Op:
             chance.choice((0, 0, 1, 2)),
         ),
     }
-    if kind == "run":
+    if kind in ("run", "part", "scrub"):
         kill = chance.choice((-1, 1)) * chance.randint(1, 5) if chance.random() < 0.25 else 0
         rate = chance.choice((0, 0, 0.1, 0.3, 0.6))
-        return ("run", chance.randrange(10**6), rate, kill, honest)
+        fate = (chance.randrange(10**6), rate, kill, honest)
+        if kind == "scrub":
+            return ("scrub", chance.choice((0.1, 1.0)), *fate)
+        return ("run", *fate) if kind == "run" else ("run", *fate, chance.choice(_PARTS))
     return (kind, *arguments.get(kind, ()))
 
 
@@ -69,7 +76,7 @@ def play(operations: list[Op]) -> Counter[str]:
             simulation.finish()
         finally:
             simulation.world.state.close()
-        return simulation.counts
+        return simulation.judge.counts
 
 
 def fails(operations: list[Op]) -> str:
@@ -81,7 +88,7 @@ def fails(operations: list[Op]) -> str:
     return ""
 
 
-def smallest(operations: list[Op], tries: int = 400) -> list[Op]:
+def smallest(operations: list[Op], tries: int = 200) -> list[Op]:
     """Leave out what is not needed to fail: halves first, single operations at last."""
     step = max(1, len(operations) // 2)
     while tries > 0:

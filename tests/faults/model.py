@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from tests.backup.world import POD_KEY, Content, FakeAccount
-from tests.faults.backend import FaultyBackend, Life
+from tests.faults.backend import Fate, FaultyBackend
 from vaultd.backends.memory import MemoryBackend
 from vaultd.errors import DamageError, ObjectMissing
 from vaultd.keys import Secrets
@@ -24,39 +25,32 @@ class Broken(AssertionError):
 
 
 class Kept(MemoryBackend):
-    """A place that remembers what vaultd stored and did not delete, whatever others do to it."""
+    """A place that remembers what vaultd stored and did not delete, whatever others do to it.
+
+    While it is `healing` vaultd may remove only what is damaged; else `deleted` has what went.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.written: dict[str, bytes] = {}
+        self.deleted: set[str] = set()
+        self.healing = False
 
     def create(self, name: str, data: BinaryIO, size: int) -> None:
         super().create(name, data, size)
         self.written[name] = self.objects[name]
 
     def delete(self, name: str) -> None:
+        if not self.healing:
+            self.deleted.add(name)
+            self.written.pop(name, None)
+        elif self.objects.get(name, b"") == self.written.get(name):
+            raise Broken(f"{name} is sound, and removed as if it were damaged")
         super().delete(name)
-        self.written.pop(name, None)
 
     def damaged(self) -> set[str]:
         """The objects that somebody else removed or changed."""
         return {n for n, data in self.written.items() if self.objects.get(n) != data}
-
-
-@dataclass(frozen=True)
-class Promise:
-    """One written point: where it is, what it needs, and what it must give back.
-
-    `pictures` has what each photo may show; where the file was missing, no picture is fine too.
-    """
-
-    target: str
-    vault: str
-    archive: str
-    needs: tuple[str, ...]
-    content: Content
-    pictures: Pictures
-    missing: frozenset[str]
 
 
 @dataclass
@@ -69,18 +63,46 @@ class Expected:
 
     @classmethod
     def of(
-        cls, person: FakeAccount, files: dict[str, bytes], seen: dict[str, set[bytes]]
+        cls,
+        person: FakeAccount,
+        files: dict[str, bytes],
+        seen: dict[str, set[bytes]],
+        only: str = "",
     ) -> Expected:
+        """Return what a backup made now must give back; of `only` one kind and the account."""
         pictures: Pictures = {}
         missing = set()
-        for (kind, record_id), record in person.records.items():
-            if kind == "photo" and record.file is not None:
+        content = {k: v for k, v in person.content().items() if k[0] in (only or k[0], "account")}
+        for kind, record_id in content:
+            record = person.records[kind, record_id]
+            if record.file is not None:
                 if record.file in files:
                     pictures[record_id] = frozenset([files[record.file]])
                 else:
                     pictures[record_id] = frozenset(seen.get(record.file, ()))
                     missing.add(record_id)
-        return cls(person.content(), pictures, frozenset(missing))
+        return cls(content, pictures, frozenset(missing))
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One written point: where it is, what it needs, and what it must give back.
+
+    `pictures` has what each photo may show; where the file was missing, no picture is fine too.
+    `blobs` are the objects that show them.
+    """
+
+    target: str
+    vault: str
+    archive: str
+    needs: tuple[str, ...]
+    expected: Expected
+    blobs: frozenset[str]
+
+    @property
+    def sequence(self) -> int:
+        """The number of its archive."""
+        return _parsed(self.archive)[1]
 
 
 @dataclass
@@ -88,52 +110,72 @@ class Place:
     """One target: the engine sees `faulty`, the model and the vandals see `kept`."""
 
     name: str
-    life: Life
+    fate: Fate
     kept: Kept = field(default_factory=Kept)
     stale: bool = False
     meddled: bool = False
 
     def __post_init__(self) -> None:
-        self.faulty = FaultyBackend(self.kept, self.life)
+        self.faulty = FaultyBackend(self.kept, self.fate)
 
     def open(self, secrets: Secrets) -> Vault:
         return open_with_kit(self.kept, secrets, [POD_KEY.public])
 
     def promise(self, secrets: Secrets, archive: str, expected: Expected) -> Promise:
-        """Take the report at its word, and note what the new point stands on."""
+        """Take the report at its word, note what the new point stands on, and check it."""
         if archive not in self.kept.written or archive in self.kept.damaged():
             raise Broken(f"{self.name}: {archive} was reported as written and is not there")
         manifest = ArchiveReader(self.kept, archive, secrets, [POD_KEY.public]).manifest
         needs = (archive, *(ref.name for ref in manifest.archives))
-        return Promise(
-            self.name,
-            secrets.recipient.vault_id,
-            archive,
-            needs,
-            expected.content,
-            expected.pictures,
-            expected.missing,
-        )
+        vault = self.open(secrets)
+        point = _point(vault, archive)
+        if point is None:
+            raise Broken(f"{self.name}: {archive} was reported as written and cannot be opened")
+        bodies = dict(self._records(Snapshot(vault, point)))
+        if not self.intact(needs):
+            # Which pictures it has cannot be known.
+            expected = Expected(expected.content, {}, frozenset())
+        shown = [b["blob"] for b in bodies.values() if "blob" in b]
+        blobs = frozenset(str(blob["name"]) for blob in shown if isinstance(blob, dict))
+        vault_id = secrets.recipient.vault_id
+        promise = Promise(self.name, vault_id, archive, needs, expected, blobs)
+        self.check(vault, promise)
+        return promise
 
     def intact(self, needs: tuple[str, ...]) -> bool:
         """Whether nobody but vaultd took away or changed what a point stands on."""
         return not self.kept.damaged().intersection(needs)
 
     def check(self, vault: Vault, promise: Promise) -> None:
-        """Restore a point and compare; whatever is damaged on purpose must only be named."""
-        if not self.intact(promise.needs):
-            return
-        point = next((p for p in vault.points if p.entry.name == promise.archive), None)
-        if point is None:
-            raise Broken(f"{self.name}: the point {promise.archive} is gone")
-        restored = self.restore(vault, point)
+        """Restore a point and compare; whatever is damaged on purpose must be named."""
+        damaged = self.kept.damaged()
         where = f"{self.name} {promise.archive.split('/')[1][:14]}"
-        if (plain := _plain(restored)) != promise.content:
-            raise Broken(f"{where}: {_difference(plain, promise.content)}")
+        point = _point(vault, promise.archive)
+        if point is None:
+            if promise.archive not in damaged:
+                raise Broken(f"{where}: the point is gone")
+        elif damaged.intersection(promise.needs):
+            self._check_damaged(vault, point, promise)
+        else:
+            self.check_content(vault, point, promise.expected, where)
+
+    def check_content(
+        self, vault: Vault, point: Point, expected: Expected, where: str, but: Collection[str] = ()
+    ) -> None:
+        """Compare a sound point with what is expected, records of some kinds left out."""
         snapshot = Snapshot(vault, point)
-        for record_id, pictures in promise.pictures.items():
+        restored = dict(self._records(snapshot))
+        if snapshot.damage:
+            raise Broken(f"{where}: {snapshot.damage}")
+        found, wanted = (
+            {key: body for key, body in content.items() if key[0] not in but}
+            for content in (_plain(restored), expected.content)
+        )
+        if found != wanted:
+            raise Broken(f"{where}: {_difference(found, wanted)}")
+        for record_id, pictures in expected.pictures.items():
             body = restored["photo", record_id]
-            self._check_picture(snapshot, body, pictures, record_id in promise.missing)
+            self._check_picture(snapshot, body, pictures, record_id in expected.missing)
 
     def _check_picture(
         self, snapshot: Snapshot, body: Body, pictures: frozenset[bytes], missing: bool
@@ -152,17 +194,31 @@ class Place:
         if picture not in pictures:
             raise Broken(f"{self.name}: {body} shows {picture!r}, not one of {pictures!r}")
 
-    def restore(self, vault: Vault, point: Point) -> Content:
-        """Return the records of a point, pictures still named in their bodies."""
+    def _check_damaged(self, vault: Vault, point: Point, promise: Promise) -> None:
+        """Damage is named, and what lies in newer archives than the damage still restores."""
         snapshot = Snapshot(vault, point)
-        content: Content = {}
+        restored = dict(self._records(snapshot))
+        wanted = promise.expected.content
+        if not snapshot.damage and _plain(restored) != wanted:
+            raise Broken(f"{self.name}: {promise.archive} is damaged, and nobody says so")
+        damaged = self.kept.damaged()
+        for name in sorted(promise.needs, reverse=True):
+            if name in damaged:
+                break
+            reader = ArchiveReader(self.kept, name, vault.secrets, [POD_KEY.public])
+            keys = {(r.kind, r.id) for batch in reader.batches() for r in batch} & wanted.keys()
+            sound = {key: restored.get(key, {}) for key in keys}
+            if _plain(sound) != {key: wanted[key] for key in keys}:
+                raise Broken(f"{self.name}: {name} is sound, and does not restore")
+
+    def _records(self, snapshot: Snapshot) -> Iterator[tuple[tuple[str, str], Body]]:
+        """Yield the records of a point, pictures still named in their bodies."""
+        came = set()
         for record in snapshot.records():
-            if record.body is None or (record.kind, record.id) in content:
+            if record.body is None or (record.kind, record.id) in came:
                 raise Broken(f"{self.name}: {record.kind} {record.id} comes twice")
-            content[record.kind, record.id] = record.body
-        if snapshot.damage:
-            raise Broken(f"{self.name}: {snapshot.damage}")
-        return content
+            came.add((record.kind, record.id))
+            yield (record.kind, record.id), record.body
 
     def check_verify(self) -> None:
         """`verify_place` names each damaged object and each hole, and nothing else."""
@@ -179,6 +235,10 @@ class Place:
                 raise Broken(f"{self.name}: nobody made this gap: {problem.sentence}")
             if problem.code in ("fork", "chain") and not self.stale:
                 raise Broken(f"{self.name}: {problem.sentence}")
+
+
+def _point(vault: Vault, archive: str) -> Point | None:
+    return next((p for p in vault.points if p.entry.name == archive), None)
 
 
 def _parsed(name: str) -> tuple[str, int, bytes]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.backends import conformance
-from tests.faults.backend import FAULTS, Fault, FaultyBackend, Killed, as_stream
+from tests.faults.backend import FAULTS, Fate, Fault, FaultyBackend, Killed, as_stream
 from vaultd.backends.base import Backend
 from vaultd.backends.folder import FolderBackend
 from vaultd.backends.memory import MemoryBackend
@@ -127,12 +127,17 @@ def test_a_kill_comes_before_or_after_the_effect() -> None:
     backend.replay({}, kill=1)
     with pytest.raises(Killed):
         put(backend, "a")
+    with pytest.raises(Killed):  # the dead do nothing more
+        names(backend)
+    backend.fate = Fate()
     backend.replay({}, kill=-2)
     put(backend, "b")
     with pytest.raises(Killed):
         put(backend, "c")
     backend.quiet()
+    backend.fate = Fate()
     assert names(backend) == ["b", "c"]
+    assert backend.bitten == {"killed before create": 1, "killed after create": 1}
 
 
 def _use(backend: FaultyBackend) -> list[str]:

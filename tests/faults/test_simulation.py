@@ -6,25 +6,46 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
+from tests.faults.backend import Fault
 from tests.faults.history import Op, draw, fails, play, smallest
 
-SHORT, LONG = 150, 4000
-BATCHES = 10
+SHORT, LONG, FIRST_LONG = 150, 4000, 1000
+BATCHES, LONG_BATCHES = 10, 40
+OUTCOMES = (
+    "histories", "operations", "written", "unchanged", "unchanged and sure", "passed over",
+    "failed", "killed", "parts", "forgotten", "checked", "scrub: written again",
+)  # fmt: skip
+RARER = (
+    *(fault.name for fault in Fault), "checked damaged", "forget", "scrub: copied",
+    *(f"killed {when} {verb}" for when in ("before", "after")
+      for verb in ("create", "list", "read", "delete")),
+)  # fmt: skip
 
 
-def _play(seed: int, length: int = 18) -> Counter[str]:
-    operations = draw(seed, length)
+@pytest.fixture(scope="module")
+def all_counts() -> Iterator[Counter[str]]:
+    """What happened in all long histories together; printed at the end."""
+    counts: Counter[str] = Counter()
+    yield counts
+    if counts:
+        print("\n" + "\n".join(f"{number:9,} {what}" for what, number in sorted(counts.items())))
+
+
+def _play(seed: int) -> Counter[str]:
+    operations = draw(seed, 60 if seed >= FIRST_LONG and seed % 4 == 0 else 18)
     try:
-        return play(operations)
+        return play(operations) + Counter(histories=1, operations=len(operations))
     except Exception as error:
         text = "\n".join(f"    {op!r}," for op in operations)
-        fewer = "\n".join(f"    {op!r}," for op in smallest(operations))
+        least = smallest(operations)
+        fewer = "\n".join(f"    {op!r}," for op in least)
         pytest.fail(
             f"seed {seed}: {type(error).__name__}: {error}\n\nAll of it:\n{text}\n\n"
-            f"Enough to fail ({fails(smallest(operations)) or 'not always'}):\n{fewer}"
+            f"Enough to fail ({fails(least) or 'not always'}):\n{fewer}"
         )
 
 
@@ -41,7 +62,7 @@ def test_whatever_happens_what_was_written_restores(batch: int, one_seed: int | 
     counts: Counter[str] = Counter()
     for seed in range(batch, SHORT, BATCHES):
         counts += _play(seed)
-    for what in ("written", "unchanged", "failed", "killed", "checked"):
+    for what in ("written", "unchanged and sure", "passed over", "failed", "killed", "checked"):
         assert counts[what], counts
 
 
@@ -52,10 +73,17 @@ def test_a_seed_plays_the_same_way_again() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("batch", range(40))
-def test_thousands_of_histories(batch: int) -> None:
-    for seed in range(1000 + batch, 1000 + LONG, 40):
-        _play(seed, length=18 if seed % 4 else 60)
+@pytest.mark.parametrize("batch", range(LONG_BATCHES))
+def test_thousands_of_histories(batch: int, all_counts: Counter[str]) -> None:
+    for seed in range(FIRST_LONG + batch, FIRST_LONG + LONG, LONG_BATCHES):
+        all_counts.update(_play(seed))
+
+
+@pytest.mark.long
+def test_everything_that_may_befall_a_pod_did(all_counts: Counter[str]) -> None:
+    if all_counts["histories"] < LONG:
+        pytest.skip("not all histories were played in this process")
+    assert [what for what in (*OUTCOMES, *RARER) if not all_counts[what]] == []
 
 
 def test_a_history_is_a_function_of_its_seed_and_shrinks_to_what_fails(

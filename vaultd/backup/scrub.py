@@ -6,6 +6,7 @@ target holds is marked, and the account's next run writes its content again from
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
@@ -178,11 +179,37 @@ class _Vault:
 
 
 def _wrong(backend: Backend, name: str, size: int) -> VaultdError | None:
+    """Return what is wrong with an object. Two readings must agree: damage is removed for good."""
+    error, heard = _reading(backend, name, size)
+    if isinstance(error, DamageError):
+        error, again = _reading(backend, name, size)
+        if error is not None and again != heard:
+            raise PlaceError(f"{name} is read differently each time; it is left alone.")
+    return error
+
+
+def _reading(backend: Backend, name: str, size: int) -> tuple[VaultdError | None, bytes]:
+    """Read a whole object once; return what is wrong with it, and a hash of what was read."""
+    witness = _Witness(backend)
     try:
         if "/blob-" in name:
-            check_blob(backend, name, size)
+            check_blob(witness, name, size)
         else:
-            check_archive(backend, name, size)
+            check_archive(witness, name, size)
     except (DamageError, ObjectMissing) as error:
-        return error
-    return None
+        return error, witness.heard.digest()
+    return None, witness.heard.digest()
+
+
+class _Witness:
+    """A place that hashes what is read from it."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.list = backend.list
+        self.heard = hashlib.blake2b()
+        self._backend = backend
+
+    def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        data = self._backend.read(name, offset, length)
+        self.heard.update(data)
+        return data

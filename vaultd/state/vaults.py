@@ -68,10 +68,10 @@ class Vaults:
         """Return the names of the archives whose create was never seen to end."""
         with self._session() as session:
             return {
-                (row[0], row[1]): row[2] or ""
+                (row[0], row[1]): unpack_archives(row[2])[-1].name
                 for part in parts(accounts)
                 for row in session.execute(
-                    select(StagedRow.enrollment_id, StagedRow.target, StagedRow.last_name).where(
+                    select(StagedRow.enrollment_id, StagedRow.target, StagedRow.archives).where(
                         StagedRow.enrollment_id.in_(part)
                     )
                 )
@@ -118,7 +118,8 @@ class Vaults:
                     "sequence": each.point.sequence,
                 }
                 pieces = [{**where, "number": n, "data": data} for n, data in enumerate(each.index)]
-                session.execute(insert(PieceRow), pieces)
+                if pieces:  # a part beside no whole has none
+                    session.execute(insert(PieceRow), pieces)
             _unmark(session, {each.enrollment_id for each in points})
 
     def promote(self, keys: Sequence[VaultKey]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.backup.world import Content, World
+from tests.faults.backend import Fault, FaultyBackend
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backup.scrub import scrub
 from vaultd.restore.verify import verify_place
@@ -76,6 +79,18 @@ def test_a_damaged_picture_is_uploaded_again_under_its_name(world: World) -> Non
     assert b"".join(world.snapshot().open_blob(body)) == PICTURE
     assert verify_place(world.memory).problems == []
     assert scrub(world.state, world.targets, 1.0).findings == []
+
+
+@pytest.mark.parametrize("wrong", [1, 100])
+def test_a_sound_object_that_is_read_wrong_is_left_alone(world: World, wrong: int) -> None:
+    filled(world)
+    before = dict(world.memory.objects)
+    place = FaultyBackend(world.memory)
+    place.replay({call: (Fault.FLIPPED, call / 101) for call in range(1, wrong + 1)})
+    report = scrub(world.state, {"main": place}, 1.0)
+    assert report.findings == []
+    assert len(report.problems) == (wrong > 1)
+    assert world.memory.objects == before
 
 
 def test_two_targets_heal_each_other_by_copying(world: World) -> None:

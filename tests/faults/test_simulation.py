@@ -36,7 +36,7 @@ def all_counts() -> Iterator[Counter[str]]:
 
 
 def _play(seed: int) -> Counter[str]:
-    operations = draw(seed, 60 if seed >= FIRST_LONG and seed % 4 == 0 else 18)
+    operations = draw(seed, 60 if seed >= FIRST_LONG and seed % 8 == 0 else 18)
     try:
         return play(operations) + Counter(histories=1, operations=len(operations))
     except Exception as error:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import random
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from msgspec.structs import replace
-from sqlalchemy import Dialect, Engine, event
 
 from tests.backup.world import POD_KEY, World
 from tests.faults.backend import Fate, Fault, Killed
 from tests.faults.judge import ALL_SECRETS, KEPT, PASSIVE, PEOPLE, Judge, secrets_of
 from tests.faults.model import Broken, Place
+from tests.faults.states import fresh_state, open_state
 from tests.faults.watched import Watched
 from vaultd.backends.base import Backend
 from vaultd.backends.patient import Patience, PatientBackend
@@ -26,8 +24,7 @@ from vaultd.backup.scrub import scrub
 from vaultd.backup.workbench import open_workbench
 from vaultd.config import Limits, Retention
 from vaultd.selection import EVERYTHING, Selection
-from vaultd.state.database import FILE_NAME, Database
-from vaultd.state.store import State
+from vaultd.state.database import FILE_NAME
 
 _SOME: Final = Retention(keep_last=KEPT, keep_daily=0, keep_weekly=0, keep_monthly=0, keep_yearly=0)
 TARGETS: Final = ("main", "second")
@@ -36,31 +33,13 @@ _HONEST: Final = tuple(f for f in Fault if f is not Fault.STALE)
 _T = TypeVar("_T")
 
 
-@functools.cache
-def _fresh_database() -> bytes:
-    """Making the schema takes longer than a run."""
-    with tempfile.TemporaryDirectory() as folder:
-        Database(Path(folder)).close()
-        return (Path(folder) / FILE_NAME).read_bytes()
-
-
-_known: list[tuple[Dialect, Any]] = []
-
-
-def _compiled(engine: Engine) -> tuple[Dialect, Any]:
-    if not _known:
-        _known.append((engine.dialect, engine._compiled_cache))
-    return _known[0]
-
-
 class Simulation:
     """Plays operations on a real engine with faulty places, and judges what comes of them."""
 
     def __init__(self, folder: Path) -> None:
         self.fate = Fate()
         self.places = {name: Place(name, self.fate) for name in TARGETS}
-        (folder / "state").mkdir()
-        (folder / "state" / FILE_NAME).write_bytes(_fresh_database())
+        fresh_state(folder / "state")
         self.world = World(folder / "state", {"main": self.places["main"].faulty})
         self.world.source = Watched()
         for who in PEOPLE:
@@ -133,12 +112,7 @@ class Simulation:
 
     def _start(self) -> None:
         self.fate.dead = False
-        self.world.state = State(self.world.folder)
-        engine = self.world.state._database._engine
-        # Statements are compiled once for all states: that took a quarter of the time.
-        engine.dialect, engine._compiled_cache = _compiled(engine)
-        for moment in ("before_cursor_execute", "commit"):
-            event.listen(engine, moment, self.fate.check)
+        self.world.state = open_state(self.world.folder, self.fate)
 
     def _clear(self) -> None:
         self._stop()
@@ -147,7 +121,7 @@ class Simulation:
 
     def lose_state(self) -> None:
         self._clear()
-        (self.world.folder / FILE_NAME).write_bytes(_fresh_database())
+        fresh_state(self.world.folder)
         self._start()
         for who in PEOPLE:
             self._enroll(who)

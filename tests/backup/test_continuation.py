@@ -8,6 +8,7 @@ from sqlalchemy import update
 
 from tests.backup.test_run import archives
 from tests.backup.world import World
+from tests.faults.backend import Fault, FaultyBackend
 from vaultd.backends.memory import MemoryBackend
 from vaultd.state.models import PieceRow
 from vaultd.state.store import State
@@ -89,6 +90,22 @@ def test_a_vanished_archive_makes_the_next_one_stand_on_its_own(world: World) ->
         in (report.accounts[0].notes[0])
     )
     assert archives(world.memory) == [1, 3]
+    assert world.restored() == world.alice.content()
+
+
+def test_an_old_listing_does_not_make_an_archive_lost(world: World) -> None:
+    place = FaultyBackend(world.memory)
+    world.targets["main"] = place
+    world.run()
+    for number in range(2, 4):
+        world.alice.put("post", f"p{number}", {"text": str(number)})
+        if number == 3:
+            place.replay({1: (Fault.STALE, 0.0)})
+        report = world.run()
+    assert report.accounts[0].notes == (
+        "main: its listing is old, archive 2 is not in it and yet there.",
+    )
+    assert world.snapshot().manifest.archives != ()
     assert world.restored() == world.alice.content()
 
 

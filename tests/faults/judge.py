@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Final
 
@@ -107,7 +108,7 @@ class Judge:
         for result in account.targets or passed:
             self.counts[result.status.value] += 1
             place = self.places[result.target]
-            self._check_notes(place, account.notes)
+            self._check_notes(place, enrollment.vault_id, account.notes)
             if result.status is Status.WRITTEN:
                 self.counts["parts"] += bool(only)
                 self.promises.append(place.promise(secrets, result.archive, expected))
@@ -116,14 +117,20 @@ class Judge:
                 vault = place.open(secrets)
                 place.check_content(vault, vault.at(None), expected, "unchanged", PASSIVE)
 
-    def _check_notes(self, place: Place, notes: tuple[str, ...]) -> None:
+    def _check_notes(self, place: Place, vault: str, notes: tuple[str, ...]) -> None:
         """Nobody is accused of an old state, a second writer or a theft that did not happen."""
-        if self.rolled_back or place.stale or place.meddled:
-            return
         for note in notes:
+            if self.rolled_back or not note.startswith(f"{place.name}:"):
+                continue
             accuses = "old state was put back" in note or "is not in the vault" in note
-            if accuses and note.startswith(f"{place.name}:"):
+            if accuses and not (place.stale or place.meddled):
                 raise Broken(f"Nothing of the kind happened, but {note}")
+            missed = re.search(r"archive (\d+), the newest that this state knows, is not", note)
+            if missed and place.name not in self.hurt:
+                prefix = f"{vault}/{int(missed[1]):010}-"
+                ever = [name for name in place.kept.written if name.startswith(prefix)]
+                if len(ever) == 1 and ever[0] in place.kept.objects:
+                    raise Broken(f"It is only the listing that is old, but {note}")
 
     def _is_sure(self, place: Place) -> bool:
         """Whether an unchanged vault must hold the present content: nobody meddled with anything.

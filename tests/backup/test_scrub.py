@@ -112,6 +112,19 @@ def test_two_targets_heal_each_other_by_copying(world: World) -> None:
     assert world.run().unchanged
 
 
+@pytest.mark.parametrize("first", range(1, 6))
+def test_what_heals_is_stored_as_it_was_checked(world: World, first: int) -> None:
+    other = FaultyBackend(MemoryBackend())
+    world.targets["other"] = other
+    filled(world)
+    sound = dict(world.memory.objects)
+    name = flip(world.memory, "/0000000001-")
+    damaged = world.memory.objects[name]
+    other.replay(dict.fromkeys(range(first, first + 9), (Fault.FLIPPED, 0.5)))
+    scrub(world.state, world.targets, 1.0)
+    assert world.memory.objects[name] in (sound[name], damaged)
+
+
 def test_the_newest_archive_lost_everywhere_is_named_and_made_good(world: World) -> None:
     filled(world)
     world.memory.objects = {n: c for n, c in world.memory.objects.items() if "/0" not in n}

@@ -111,6 +111,18 @@ def _order(item: ObjectInfo) -> tuple[int, str]:
 
 def copy_object(source: Backend, target: Backend, name: str, size: int) -> None:
     """Copy one object after checking it; raises DamageError, ObjectMissing, PlaceError."""
+    place = checked(source, name, size)
+    try:
+        target.create(name, cast(BinaryIO, RemoteObject(place, name)), size)
+    except ObjectExists:
+        return  # somebody else was faster; names tell contents
+
+
+def checked(source: Backend, name: str, size: int) -> Backend:
+    """Check an object and return the place to copy it from: it is held where it is not large.
+
+    Raises DamageError, ObjectMissing, PlaceError.
+    """
     place = source
     if size <= _IN_MEMORY:  # read once, checked and stored from memory
         held = MemoryBackend()
@@ -120,10 +132,7 @@ def copy_object(source: Backend, target: Backend, name: str, size: int) -> None:
         check_archive(place, name, size)
     elif "/blob-" in name:
         check_blob(place, name, size)
-    try:
-        target.create(name, cast(BinaryIO, RemoteObject(place, name)), size)
-    except ObjectExists:
-        return  # somebody else was faster; names tell contents
+    return place
 
 
 class RemoteObject(io.RawIOBase):

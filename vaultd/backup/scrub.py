@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
 from vaultd.backends.base import Backend
-from vaultd.backup.copying import RemoteObject
+from vaultd.backup.copying import RemoteObject, checked
 from vaultd.backup.lane import replace_bad
 from vaultd.backup.own_targets import OwnPlaces
 from vaultd.clock import now, rfc3339
@@ -148,8 +149,8 @@ class _Vault:
         for target, backend in self.targets.items():
             if target == self.key[1] or not self._knows(target, name):
                 continue
-            if _wrong(backend, name, size) is None:
-                self._put_back(name, size, backend)
+            with suppress(DamageError, ObjectMissing):
+                self._put_back(name, size, checked(backend, name, size))
                 healed = "copied"
                 break
         else:

@@ -125,7 +125,6 @@ class FaultyBackend:
     def quiet(self) -> None:
         """No faults any more."""
         self.events.clear()
-        self.life.ended = False
         self._chance, self._plan, self._burst, self._kill = None, {}, 0, 0
 
     def plan(self) -> dict[int, tuple[Fault, float]]:

@@ -54,6 +54,8 @@ class Simulation:
         self.restart()
         for who in PEOPLE:
             self._enroll(who)
+        for number in range(3):
+            self.file(number, number + 1)
 
     def _enroll(self, who: str) -> None:
         account = self.world.source.people[who].account

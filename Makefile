@@ -13,12 +13,12 @@ test: $(VENV)/.dev servers
 	$(BIN)/ruff check vaultd tests tools bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # What takes minutes: long simulations, the kill loops, 256 MB objects, Ceph.
 test-long: $(VENV)/.dev servers
 	@sh tests/setup-servers.sh long
-	$(BIN)/pytest -m long -n 2 --dist loadgroup
+	$(BIN)/pytest -m long -n 2 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format vaultd tests tools bench

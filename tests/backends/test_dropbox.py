@@ -589,19 +589,20 @@ def port_of(url: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("plan", "sentence", "unknown"),
-    [(Plan(refuse=True), "broke off", True), (Plan(drop_up=100), "broke off", True),
-     (Plan(drop_down=5), "broke off", True), (Plan(truncate_down=50), "broke off", True),
-     (Plan(black_hole=True), "did not answer in time", True)],
+    ("plan", "sentence"),
+    [(Plan(refuse=True), "broke off|cannot be reached"), (Plan(drop_up=100), "broke off"),
+     (Plan(drop_down=5), "broke off"), (Plan(truncate_down=50), "broke off"),
+     (Plan(black_hole=True), "did not answer in time")],
 )  # fmt: skip
 def test_a_broken_connection_is_busy_and_a_retry_settles_it(
-    dropbox: Dropbox, plan: Plan, sentence: str, unknown: bool
+    dropbox: Dropbox, plan: Plan, sentence: str
 ) -> None:
     with Proxy(port_of(dropbox.content_url), plan) as proxy:
         backend = through(dropbox, proxy, read_timeout=0.5)
         with pytest.raises(PlaceBusy, match=sentence) as raised:
             put(backend, "v/a", bytes(100_000))
-        assert raised.value.unknown is unknown
+        # A reset may come before the connection counts as made: then nothing was sent.
+        assert raised.value.unknown is ("be reached" not in str(raised.value))
         proxy.plan = Plan()
         try:
             put(backend, "v/a", bytes(100_000))

@@ -79,7 +79,6 @@ def opened(given: FtpSettings) -> Iterator[FtpBackend]:
     backend.close()
 
 
-@pytest.mark.xdist_group("pyftpd_plain")
 class TestPyftpdlib(FtpConformance):
     also_wrong = frozenset({"encryption"})
 
@@ -88,14 +87,12 @@ class TestPyftpdlib(FtpConformance):
         yield from opened(settings(pyftpd_plain))
 
 
-@pytest.mark.xdist_group("pyftpd_tls")
 class TestPyftpdlibWithTls(FtpConformance):
     @pytest.fixture
     def backend(self, pyftpd_tls: Running, authority: Authority) -> Iterator[FtpBackend]:
         yield from opened(settings(pyftpd_tls, authority.file))
 
 
-@pytest.mark.xdist_group("vsftpd_plain")
 class TestVsftpd(FtpConformance):
     also_wrong = frozenset({"encryption"})
 
@@ -104,14 +101,12 @@ class TestVsftpd(FtpConformance):
         yield from opened(settings(vsftpd_plain))
 
 
-@pytest.mark.xdist_group("vsftpd_tls")
 class TestVsftpdWithTls(FtpConformance):
     @pytest.fixture
     def backend(self, vsftpd_tls: Running, authority: Authority) -> Iterator[FtpBackend]:
         yield from opened(settings(vsftpd_tls, authority.file))
 
 
-@pytest.mark.xdist_group("vsftpd_implicit")
 class TestVsftpdWithImplicitTls(FtpConformance):
     @pytest.fixture
     def backend(self, vsftpd_implicit: Running, authority: Authority) -> Iterator[FtpBackend]:

@@ -24,8 +24,6 @@ from vaultd.backends import temporary
 from vaultd.backends.ftp import FtpBackend
 from vaultd.errors import PlaceBusy, PlaceError, PlaceFull, PlaceRefused, UsageError
 
-pytestmark = pytest.mark.xdist_group("ftp_troubles")
-
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:

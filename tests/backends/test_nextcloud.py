@@ -17,7 +17,6 @@ from vaultd.backends.nextcloud import NextcloudBackend, NextcloudSettings
 from vaultd.backends.nextcloud_login import begin_login
 from vaultd.errors import PlaceBusy, PlaceError, PlaceFull, PlaceRefused, UsageError
 
-pytestmark = pytest.mark.xdist_group("nextcloud")
 BIG = 23_000_001
 
 

@@ -44,7 +44,6 @@ def settings(server: Running, **changed: object) -> SftpSettings:
     return SftpSettings(**{**values, **changed})  # type: ignore[arg-type]
 
 
-@pytest.mark.xdist_group("sshd")
 class TestOpenSsh(BackendConformance):
     @pytest.fixture
     def backend(self, sshd: Running) -> Iterator[SftpBackend]:

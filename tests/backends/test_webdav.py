@@ -70,14 +70,12 @@ class OnServer(WebdavConformance):
         assert temporaries(files) == []
 
 
-@pytest.mark.xdist_group("wsgidav")
 class TestWsgidav(OnServer):
     @pytest.fixture
     def server(self, wsgidav: Running) -> Running:
         return wsgidav
 
 
-@pytest.mark.xdist_group("apache")
 class TestApache(OnServer):
     base = "/dav"
 
@@ -86,7 +84,6 @@ class TestApache(OnServer):
         return apache
 
 
-@pytest.mark.xdist_group("rclone")
 class TestRclone(OnServer):
     @pytest.fixture
     def server(self, rclone: Running) -> Running:

@@ -34,7 +34,6 @@ def put(place: WebdavBackend, name: str) -> None:
     place.create(name, io.BytesIO(b"x"), 1)
 
 
-@pytest.mark.xdist_group("apache-folders")
 class TestFolders:
     def test_many_processes_make_one_root_at_once(self, apache: Running) -> None:
         for turn in range(20):

@@ -27,8 +27,6 @@ from vaultd.backends.webdav import WebdavBackend, WebdavSettings
 from vaultd.backends.webdav_probe import _transit
 from vaultd.errors import ObjectExists, PlaceBusy, PlaceError, PlaceRefused, UsageError
 
-pytestmark = pytest.mark.xdist_group("wsgidav")
-
 _WRITER = """
 import io, itertools, sys
 from vaultd.backends.webdav import WebdavBackend, WebdavSettings

@@ -9,12 +9,8 @@ import sqlite3
 import zipfile
 from pathlib import Path
 
-import pytest
-
 from tests.cli.conftest import vaultd
 from vaultd.records import KINDS
-
-pytestmark = pytest.mark.xdist_group("story")
 
 
 def test_the_demo_leaves_what_the_story_needs_to_go_on(demo: Path) -> None:

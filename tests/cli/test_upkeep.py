@@ -10,11 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.cli.conftest import vaultd
-
-pytestmark = pytest.mark.xdist_group("story")
 
 
 def document(*arguments: str, code: int = 0) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from vaultd.restore.verify import verify_place
 from vaultd.state.store import State
 from vaultd.story.comparison import compare, remember
 
-pytestmark = [pytest.mark.realpod, pytest.mark.xdist_group("realpod")]
+pytestmark = pytest.mark.realpod
 
 POD_KEY = PodKey(b"r" * 32)
 

@@ -17,8 +17,6 @@ from tests.sources.test_fingerprints import TABLES, Edits, Pod
 from vaultd.sources.base import ANY
 from vaultd.sources.diaspora import row_versions
 
-pytestmark = pytest.mark.xdist_group("realpod")
-
 
 @pytest.fixture
 def pod(postgres_url: str, tmp_path: Path) -> Pod:

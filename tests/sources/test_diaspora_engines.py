@@ -17,8 +17,6 @@ from vaultd.story.pod import POD_URL, populate
 from vaultd.story.schema import RELEASES, create_schema
 from vaultd.story.world import World
 
-pytestmark = pytest.mark.xdist_group("realpod")
-
 Found = dict[tuple[str, str, str], Record]
 _SAME = "aspect block followed_tag preference role audience known_pods".split()
 

@@ -20,7 +20,7 @@ from vaultd.sources.base import singly
 from vaultd.sources.diaspora import DiasporaSource
 from vaultd.sources.diaspora.relayables import signed_text
 
-pytestmark = [pytest.mark.realpod, pytest.mark.xdist_group("realpod")]
+pytestmark = pytest.mark.realpod
 
 Records = dict[str, dict[tuple[str, str], Record]]
 

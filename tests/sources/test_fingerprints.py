@@ -41,8 +41,6 @@ from vaultd.story.pod import POD_URL, populate
 from vaultd.story.schema import build_schema, create_schema
 from vaultd.story.world import World
 
-pytestmark = pytest.mark.xdist_group("realpod")
-
 _MOMENT = datetime(2020, 1, 1)  # noqa: DTZ001 - the database has no zones
 Bodies = dict[int, dict[tuple[str, str], bytes]]
 # Tables that `read` looks at, and that a pod may change; the others reach no record.

@@ -19,8 +19,6 @@ from vaultd.story.pod import POD_URL
 from vaultd.story.schema import create_schema
 from vaultd.story.world import World
 
-pytestmark = pytest.mark.xdist_group("realpod")
-
 _LOCK = {
     "postgresql": "LOCK TABLE users IN ACCESS EXCLUSIVE MODE",
     "mysql": "LOCK TABLES users WRITE",

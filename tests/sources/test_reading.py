@@ -28,7 +28,6 @@ GOLDEN = {
 
 
 @pytest.mark.realpod
-@pytest.mark.xdist_group("realpod")
 @pytest.mark.parametrize("name", GOLDEN)
 def test_the_records_of_real_pods_are_what_they_always_were(
     realpod: Callable[[str], str], name: str

@@ -17,7 +17,6 @@ from vaultd.backends.base import Backend
 from vaultd.errors import WrongKeyError
 from vaultd.restore.verify import verify_place
 
-pytestmark = pytest.mark.xdist_group("far places")
 IN_CI, LONG = 8, 100
 
 

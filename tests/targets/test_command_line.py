@@ -23,8 +23,6 @@ from vaultd.keys import PodKey
 from vaultd.state.store import State
 
 __all__ = ["demo", "pod"]
-pytestmark = pytest.mark.xdist_group("far places")
-
 SECRETS = ("Hunter2-s3", "Hunter2-dav", "Hunter2-ftp", "Hunter2-sftp", "Hunter2-dropbox")
 
 

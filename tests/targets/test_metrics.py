@@ -18,7 +18,6 @@ from vaultd.backup.metrics import metrics_text, write_metrics
 from vaultd.config import Metrics
 from vaultd.errors import PlaceError
 
-pytestmark = pytest.mark.xdist_group("far places")
 _SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)*)\})? (-?[0-9.e+-]+)')
 
 

@@ -25,7 +25,6 @@ from vaultd.keys import SealingKey
 from vaultd.state.own_targets import SealedTarget
 
 __all__ = ["give", "world"]
-pytestmark = pytest.mark.xdist_group("far places")
 
 
 @pytest.fixture(autouse=True)

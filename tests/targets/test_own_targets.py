@@ -33,7 +33,6 @@ from vaultd.errors import ConfigError, PlaceError, PlaceRefused, UsageError
 from vaultd.restore.verify import verify_place
 from vaultd.state.database import FILE_NAME
 
-pytestmark = pytest.mark.xdist_group("far places")
 _numbers = count()
 Give = Callable[..., str]
 

@@ -39,7 +39,6 @@ from vaultd.state.database import FILE_NAME
 from vaultd.state.store import State
 
 __all__ = ["demo", "give", "pod", "world"]
-pytestmark = pytest.mark.xdist_group("far places")
 _numbers = count()
 
 

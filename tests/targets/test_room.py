@@ -25,8 +25,6 @@ from vaultd.config import Target
 from vaultd.errors import PlaceFull
 from vaultd.restore.verify import verify_place
 
-pytestmark = pytest.mark.xdist_group("far places")
-
 
 def world_on(folder: Path, target: Target) -> World:
     """A world whose target `far` may fill up, and whose `near` has all the room there is."""

@@ -33,7 +33,6 @@ class _OnMoto(BackendConformance):
         assert names(backend) == ["a/b"]
 
 
-@pytest.mark.xdist_group("s3-moto")
 class TestMoto(_OnMoto):
     @pytest.fixture
     def backend(self, moto_place: Place) -> Iterator[S3Backend]:
@@ -42,7 +41,6 @@ class TestMoto(_OnMoto):
         backend.close()
 
 
-@pytest.mark.xdist_group("s3-moto")
 class TestMotoOverTls(_OnMoto):
     """Over https boto3 sends other requests: trailers, unsigned bodies."""
 
@@ -60,7 +58,6 @@ class TestMotoOverTls(_OnMoto):
         backend.close()
 
 
-@pytest.mark.xdist_group("s3-swift")
 class TestSwift(BackendConformance):
     @pytest.fixture
     def backend(self, swift_place: Place) -> Iterator[S3Backend]:

@@ -21,7 +21,7 @@ from vaultd.errors import ObjectExists, PlaceError
 
 _PARTS = 5 * 1024 * 1024  # the least, so that a few megabytes are several parts
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("s3-ceph")]
+pytestmark = pytest.mark.long
 
 
 def _wrong(backend: S3Backend) -> set[str]:

@@ -15,7 +15,6 @@ from vaultd import clock
 from vaultd.backends.s3 import S3Backend
 from vaultd.errors import ObjectExists, ObjectMissing, PlaceError
 
-pytestmark = pytest.mark.xdist_group("s3-moto")
 LOCK = {"lock_mode": "compliance", "lock_days": 7}
 
 

@@ -22,7 +22,8 @@ from tests.backends.s3.conftest import Place
 from tests.backends.servers.certificates import Authority
 from tests.backends.servers.http_front import HttpFront
 from tests.backends.servers.moto_s3 import Moto
-from tests.backends.servers.swift_s3 import SECRET_KEY, Swift, free_ports
+from tests.backends.servers.running import free_port
+from tests.backends.servers.swift_s3 import SECRET_KEY, Swift
 from vaultd.backends import s3_leftovers, s3_reading
 from vaultd.backends.s3 import S3Backend
 from vaultd.errors import (
@@ -37,9 +38,6 @@ from vaultd.errors import (
 MIB = 1024 * 1024
 PARTS = 5 * MIB
 BIG = random.Random(1).randbytes(2 * PARTS + 12345)
-
-on_moto = pytest.mark.xdist_group("s3-moto")
-on_swift = pytest.mark.xdist_group("s3-swift")
 
 
 @pytest.fixture
@@ -59,7 +57,6 @@ def open_uploads(client: Any, backend: S3Backend) -> int:
     return len(found.get("Uploads", []))
 
 
-@on_swift
 class TestConnections:
     def test_a_small_object_costs_one_request_and_no_handshake(
         self, swift_place: Place, swift_front: HttpFront
@@ -83,7 +80,6 @@ class TestConnections:
         assert swift_front.connections <= 8
 
 
-@on_moto
 class TestRequests:
     def test_without_conditions_it_asks_first(self, moto_place: Place, front: HttpFront) -> None:
         backend = S3Backend(moto_place(endpoint=front.endpoint(), conditional=False))
@@ -206,7 +202,6 @@ class _Multipart:
             backend.create("a", io.BytesIO(BIG), len(BIG))
 
 
-@on_moto
 class TestMultipartOnMoto(_Multipart):
     @pytest.fixture
     def place(self, moto_place: Place) -> Place:
@@ -221,7 +216,6 @@ class TestMultipartOnMoto(_Multipart):
         return front
 
 
-@on_swift
 class TestMultipartOnSwift(_Multipart):
     @pytest.fixture
     def place(self, swift_place: Place) -> Place:
@@ -300,7 +294,6 @@ class _Killed:
         assert open_uploads(raw, backend) == 0
 
 
-@on_moto
 class TestKilledOnMoto(_Killed):
     @pytest.fixture
     def place(self, moto_place: Place) -> Place:
@@ -311,7 +304,6 @@ class TestKilledOnMoto(_Killed):
         return moto_client
 
 
-@on_swift
 class TestKilledOnSwift(_Killed):
     @pytest.fixture
     def place(self, swift_place: Place) -> Place:
@@ -322,7 +314,6 @@ class TestKilledOnSwift(_Killed):
         return swift_client
 
 
-@on_swift
 class TestSwiftRefuses:
     """Swift checks signatures, dates, digests and quotas as the large stores do."""
 
@@ -403,7 +394,6 @@ def _missing_bucket(backend: S3Backend) -> None:
         assert not isinstance(raised.value, ObjectMissing)
 
 
-@on_moto
 class TestNetworks:
     def test_a_missing_bucket(self, moto_place: Place) -> None:
         settings = moto_place()
@@ -432,7 +422,7 @@ class TestNetworks:
             put(backend, "a", b"x")
 
     def test_nobody_listens(self, moto_place: Place) -> None:
-        (port,) = free_ports(1)
+        port = free_port()
         backend = S3Backend(moto_place(endpoint=f"http://127.0.0.1:{port}"))
         with pytest.raises(PlaceBusy, match="refuses the connection") as raised:
             put(backend, "a", b"x")
@@ -482,7 +472,6 @@ class TestNetworks:
             names(backend)
 
 
-@on_moto
 class TestCertificates:
     def test_a_good_one(self, moto_place: Place, moto_tls: HttpFront, authority: Authority) -> None:
         backend = S3Backend(

@@ -187,9 +187,9 @@ def _why(f: dict[str, float]) -> Table:
         "The rest is Python turning rows into records (see the stages below), starting its workers",
         "and making an archive of its own for each account, with two signatures, two seals and",
         f"three syncs of the disk. Each vault also names the {KNOWN_PODS:,} pods that this pod",
-        "knows, which no export file does. A prototype that only packs, compresses and encrypts ready",
-        "records is as fast as restic. A repository per account, which one key per account means",
-        "for restic, takes "
+        "knows, which no export file does. A prototype that only packs, compresses and encrypts",
+        "ready records is as fast as restic. A repository per account, which one key per account",
+        "means for restic, takes "
         f"{f['restic_each'] * f['accounts'] / f['full']:,.0f} times as long as vaultd for a full",
         f"backup and {f['restic_each_again'] * f['accounts'] / f['noise']:,.0f} times as long for "
         "a run without changes (measured on a sample).",

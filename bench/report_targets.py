@@ -21,7 +21,7 @@ def far_targets(f: dict[str, Any]) -> Table:
         "",
         "One night of many accounts: an archive of about 4 KB each, into vaults that are there. "
         f"Two workers with {f['uploads']} uploads at once between them commit them as every run "
-        "does, in batches of 50; each vault is listed first, lest somebody else wrote there. "
+        "does, in batches; each vault is listed first, lest somebody else wrote there. "
         "rclone copies the same objects into the same folders, which it lists as well. "
         "The pictures belong to 8 accounts, whose batch these workers run: read, hash, encrypt, "
         "store, and an archive for each account; rclone copies their files. Milliseconds are those "

@@ -84,7 +84,7 @@ class Records:
 
     `wires` are what `encode_record` returns for each of `ids`; their bodies are nested a few
     levels only and have keys of text, which the source vouches for. `finishes`, where given, has
-    a `Record.finish` or None for each.
+    a `Record.finish` or None for each. `shared` ones are the same for many accounts.
     """
 
     kind: str
@@ -92,6 +92,7 @@ class Records:
     wires: Sequence[bytes]
     passive: bool = False
     finishes: Sequence[Finish | None] | None = None
+    shared: bool = False
 
     def singly(self) -> Iterator[Record]:
         """Yield the records one by one, decoded."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.vault import small_vault as small
 from vaultd.errors import DamageError, ForgeryError, VaultdError
 from vaultd.keys import PodKey, Secrets
-from vaultd.records import Body
+from vaultd.records import Body, encode_record
 from vaultd.restore.snapshot import Snapshot, open_with_kit
 from vaultd.restore.verify import verify_place
 from vaultd.vault.blobs import read_blob
@@ -19,6 +19,7 @@ from vaultd.vault.compression import compress, decompress
 from vaultd.vault.layout import FRAME_PLAIN
 from vaultd.vault.padme import padme
 from vaultd.vault.reader import ArchiveReader
+from vaultd.vault.writer import ArchiveWriter
 
 PODS = (small.POD_KEY.public,)
 
@@ -41,6 +42,28 @@ def test_an_archive_gives_back_exactly_its_records(records: list[tuple[str, str,
     place = small.Objects({packed.name: packed.open().read()})
     reader = ArchiveReader(place, packed.name, secrets, PODS)
     assert [(r.kind, r.id, r.body) for r in reader.records()] == records
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_records_that_archives_share_lie_where_they_were_put(data: st.DataObject) -> None:
+    texts = st.text(max_size=20) | st.integers(1, 2 * FRAME_PLAIN).map("x".__mul__)
+    some = st.lists(texts, max_size=4)
+    runs = data.draw(st.lists(st.tuples(st.booleans(), some), max_size=6))
+    secrets = Secrets.from_secret(small.SECRET)
+    writer = ArchiveWriter(
+        io.BytesIO(), secrets.recipient, small.POD_KEY, sequence=1, previous=None
+    )
+    for shared, run in runs:
+        wires = tuple(encode_record("post", text[:5], {"text": text}) for text in run)
+        if shared:
+            writer.add_shared(wires)
+        else:
+            writer.add_encoded(*wires)
+    packed = writer.finish(small.manifest(1, (), {}))
+    place = small.Objects({packed.name: packed.open().read()})
+    found = ArchiveReader(place, packed.name, secrets, PODS).records()
+    assert [r.body for r in found] == [{"text": text} for _, run in runs for text in run]
 
 
 @given(st.integers(0, 2**34))

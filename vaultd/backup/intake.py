@@ -168,7 +168,10 @@ class Intake:
                 packer.count(kind, 1, len(found.changed))
             packer.real |= not records.passive and bool(found.added or found.changed)
             chosen = [*found.added, *found.changed, *found.moved]
-            packer.add(*self._stored(records, chosen, finished))
+            if records.shared and len(chosen) == len(wires):
+                packer.add_shared(wires)
+            else:
+                packer.add(*self._stored(records, chosen, finished))
             written |= bool(chosen)
         if written and self._bench.what.account_bytes:
             self._check_size()

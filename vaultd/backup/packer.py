@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -110,10 +112,20 @@ class Packer:
 
     def add(self, *records: bytes) -> None:
         """Write encoded records; raises PlaceFull when the spool cannot be written."""
-        if self._writer is None:
-            return
+        if self._writer is not None:
+            with self._spooling():
+                self._writer.add_encoded(*records)
+
+    def add_shared(self, records: Sequence[bytes]) -> None:
+        """Write encoded records that other accounts have as well; raises PlaceFull."""
+        if self._writer is not None:
+            with self._spooling():
+                self._writer.add_shared(tuple(records))
+
+    @contextmanager
+    def _spooling(self) -> Iterator[None]:
         try:
-            self._writer.add_encoded(*records)
+            yield
         except OSError as error:
             raise spool_error(self.bench.spool, error) from error
 
@@ -135,10 +147,8 @@ class Packer:
         if self._writer is None or not lanes:
             return None
         written = self._writer.records
-        try:
+        with self._spooling():
             packed = self._writer.finish(manifest)
-        except OSError as error:
-            raise spool_error(self.bench.spool, error) from error
         archive = StoredArchive(
             manifest.sequence,
             packed.name,

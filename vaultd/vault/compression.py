@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
 
@@ -45,6 +45,14 @@ def compress(data: bytes) -> bytes:
             level=level, dict_data=dictionary(), write_content_size=True, write_dict_id=False
         )
     return compressors[level].compress(data)
+
+
+@lru_cache(maxsize=2)
+def frames_of(records: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Return encoded records as compressed frames; the latest few are remembered."""
+    plain = b"".join(records)
+    starts = range(0, len(plain), FRAME_PLAIN)
+    return tuple(compress(plain[start : start + FRAME_PLAIN]) for start in starts)
 
 
 def decompress(data: bytes, limit: int = FRAME_PLAIN) -> bytes:

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 
 from vaultd.keys import PodKey, Recipient
 from vaultd.records import Body, encode_record
-from vaultd.vault.compression import compress
+from vaultd.vault.compression import compress, frames_of
 from vaultd.vault.file_key import wrap_key
 from vaultd.vault.header import Header, encode_header
 from vaultd.vault.layout import (
@@ -147,7 +147,6 @@ class ArchiveWriter:
         self._frame: list[bytes] = []
         self._held = 0
         self.records = 0
-        self.plain_bytes = 0
 
     def add(self, kind: str, record_id: str, body: Body | None) -> None:
         """Append a record, or its tombstone when `body` is None."""
@@ -166,20 +165,33 @@ class ArchiveWriter:
             self._frame = [plain[whole:]]
             self._held = len(plain) - whole
 
+    def add_shared(self, records: tuple[bytes, ...]) -> None:
+        """Append encoded records that go into many archives: compressed once, in own frames."""
+        self._end_frame()
+        for frame in frames_of(records):
+            self._write_compressed(frame)
+        self.records += len(records)
+
     @property
     def size(self) -> int:
         """Bytes of ciphertext so far."""
         return self._records.size
 
-    def _write_frame(self, plain: bytes) -> None:
-        self.plain_bytes += len(plain)
-        self._records.write(bytes([FRAME_RECORDS]) + compress(plain))
-
-    def finish(self, manifest: Manifest) -> PackedObject:
-        """End the archive with its manifest; the writer is of no use afterwards."""
+    def _end_frame(self) -> None:
         if self._held:
             self._write_frame(b"".join(self._frame))
             self._frame.clear()
+            self._held = 0
+
+    def _write_frame(self, plain: bytes) -> None:
+        self._write_compressed(compress(plain))
+
+    def _write_compressed(self, frame: bytes) -> None:
+        self._records.write(bytes([FRAME_RECORDS]) + frame)
+
+    def finish(self, manifest: Manifest) -> PackedObject:
+        """End the archive with its manifest; the writer is of no use afterwards."""
+        self._end_frame()
         front = bytearray(self._clear)
         section = SectionWriter(self._key, binding(b"manifest", self._clear), front.extend)
         section.write(compress(encode_manifest(manifest)), final=True)

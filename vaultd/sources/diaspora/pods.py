@@ -41,7 +41,7 @@ def read_pods(batch: Batch) -> Pods:
         urls[host] = groups.setdefault(number // _TOGETHER, {})[host] = url
     ids = [str(group) for group in groups]
     wires = [encode_record("known_pods", str(n), _body(group)) for n, group in groups.items()]
-    return Pods(hosts, urls, Records("known_pods", ids, wires, passive=True))
+    return Pods(hosts, urls, Records("known_pods", ids, wires, passive=True, shared=True))
 
 
 def _body(urls: Mapping[str, str]) -> Body:

@@ -120,17 +120,23 @@ def _small_pod(run: Run) -> Figures:
         "full": full["seconds"],
         "largest": full["largest"],
         "together": full["together"],
-        "untouched": run.backup()["seconds"],
+        "untouched": middle(lambda: run.backup()["seconds"]),
     }
     figures |= _with_peers(run)
     figures |= _restore_and_verify(run)
     some = max(1, accounts // 50)
-    run.pod.change(some)
-    figures["changed_first"] = run.backup()["seconds"]
-    run.pod.noise()
-    figures["noise"] = run.backup()["seconds"]
-    figures |= _changed(run, some)
-    return figures
+
+    def changed() -> float:
+        run.pod.change(some)
+        return run.backup()["seconds"]
+
+    def noise() -> float:
+        run.pod.noise()
+        return run.backup()["seconds"]
+
+    figures["changed_first"] = changed()
+    figures["noise"] = middle(noise)
+    return figures | _changed(run, some) | {"changed": middle(changed)}
 
 
 def _with_peers(run: Run) -> Figures:

@@ -76,7 +76,7 @@ def test_the_smallest_config_works_and_the_rest_has_defaults(tmp_path: Path) -> 
     assert config.targets["main"].url == "file:///srv/vaults"
     assert config.schedule.period == timedelta(days=1)
     assert (config.limits.batch_accounts, config.log.level, config.log.format) == (
-        300,
+        200,
         "info",
         "text",
     )

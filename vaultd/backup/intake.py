@@ -155,7 +155,7 @@ class Intake:
             for record in records.singly():
                 self.look(record)
             return
-        digests = self._bench.state.digests.bodies(wires, shared=records.passive)
+        digests = self._bench.state.digests.bodies(wires, shared=records.shared)
         finished: dict[int, bytes] = {}
         written = False
         for number, packer in enumerate(self.packers):

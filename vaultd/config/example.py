@@ -75,7 +75,7 @@ time = "15m"
 
 [limits]
 # Accounts read together in one read-only transaction.
-batch_accounts = 300
+batch_accounts = 200
 # Processes that read and pack; 0 is one a core.
 workers = 0
 # Uploads at once, archives and pictures; S3 and WebDAV take as many, all others at most 8.

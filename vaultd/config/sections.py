@@ -137,7 +137,7 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the pod and its network may feel; 0 is no limit, for `workers` one a core."""
 
-    batch_accounts: int = 300
+    batch_accounts: int = 200
     workers: int = 0
     uploads: int = 16
     bytes_per_second: int = 0

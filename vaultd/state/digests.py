@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Final
 
-_REMEMBERED: Final = 5_000  # records of others and of pods, of a kilobyte or three
+_REMEMBERED: Final = 1_000  # as many records as 128,000 known pods make
 
 
 class Digests:

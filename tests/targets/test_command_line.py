@@ -18,7 +18,7 @@ from vaultd.backup.own_setting import list_own_targets, open_own_target, set_own
 from vaultd.backup.pool import open_pool
 from vaultd.backup.run import run_backup
 from vaultd.backup.setup import open_source, open_targets
-from vaultd.config import load
+from vaultd.config import Config, load
 from vaultd.keys import PodKey
 from vaultd.state.store import State
 
@@ -294,13 +294,18 @@ def test_places_that_need_different_credentials_are_copied_by_their_urls(
     assert json.loads(out)["problems"] == []
 
 
+def with_two_workers(pod: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """Allow users' targets, and workers for however few accounts."""
+    config_file = Path(_with_own_targets(pod)[1])
+    config_file.write_text(config_file.read_text() + "\n[limits]\nworkers = 2\n")
+    monkeypatch.setattr(run_module, "_WORTH_A_POOL", 1)
+    return load(config_file, {})
+
+
 def test_workers_open_a_users_target_by_themselves(
     pod: Path, webdav: FarPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config_file = Path(_with_own_targets(pod)[1])
-    config_file.write_text(config_file.read_text() + "\n[limits]\nworkers = 2\n")
-    config = load(config_file, {})
-    monkeypatch.setattr(run_module, "_WORTH_A_POOL", 1)
+    config = with_two_workers(pod, monkeypatch)
     state = State(pod / "state")
     texts = {"username": webdav.near.username, "password": str(webdav.near.password),
              "insecure": "true"}  # fmt: skip

@@ -16,9 +16,8 @@ from tests.backends.servers.running import USER, Running
 from tests.backup.world import POD_KEY, World
 from tests.cli.conftest import demo, pod
 from tests.targets.conftest import FarPlace
-from tests.targets.test_command_line import _with_own_targets, vaultd
+from tests.targets.test_command_line import _with_own_targets, vaultd, with_two_workers
 from tests.targets.test_own_targets import Give, configure, give, own_content, result, world
-from vaultd.backup import run as run_module
 from vaultd.backup.forget import forget
 from vaultd.backup.metrics import metrics_text
 from vaultd.backup.own_setting import list_own_targets, open_own_target, set_own_target
@@ -32,7 +31,7 @@ from vaultd.backup.setup import open_source, open_targets
 from vaultd.backup.status import account_statuses
 from vaultd.backup.workbench import open_workbench
 from vaultd.clock import parse_rfc3339, rfc3339
-from vaultd.config import OWN, load
+from vaultd.config import OWN
 from vaultd.errors import PlaceBusy
 from vaultd.keys import PodKey
 from vaultd.state.database import FILE_NAME
@@ -348,10 +347,7 @@ def test_the_command_line_ends_well_and_tells_whose_move_it_is(pod: Path, webdav
 def test_workers_leave_alone_what_the_run_leaves_alone(
     pod: Path, webdav: FarPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config_file = Path(_with_own_targets(pod)[1])
-    config_file.write_text(config_file.read_text() + "\n[limits]\nworkers = 2\n")
-    config = load(config_file, {})
-    monkeypatch.setattr(run_module, "_WORTH_A_POOL", 1)
+    config = with_two_workers(pod, monkeypatch)
     state = State(pod / "state")
     texts = {"username": webdav.target.username, "password": str(webdav.target.password),
              "insecure": "true"}  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, Final, cast
 
 from vaultd.backends.base import Backend, Finding, ObjectInfo, Space
+from vaultd.backends.watched_data import WatchedData
 from vaultd.errors import PlaceBusy, PlaceError
 
 MOST_OBJECTS: Final = 200_000
@@ -58,25 +58,12 @@ class Allowance:
                     self._spent += self._clock() - self._begun
 
 
-class _Checked(io.RawIOBase):
+class _Checked(WatchedData):
     """Data whose reading ends when the allowance does: an upload in flight ends with it."""
 
     def __init__(self, data: BinaryIO, allowance: Allowance) -> None:
-        super().__init__()
-        self._data = data
+        super().__init__(data)
         self._allowance = allowance
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return self._data.seekable()
-
-    def tell(self) -> int:
-        return self._data.tell()
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._data.seek(offset, whence)
 
     def read(self, size: int = -1) -> bytes:
         self._allowance.check()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import os
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final, cast
+
+from vaultd.backends.watched_data import WatchedData
 
 PAUSED: Final = "paused"
 _NAP: Final = 2.0
@@ -48,23 +49,10 @@ class Pace:
             self._sleep(wait)
 
 
-class _Paced(io.RawIOBase):
+class _Paced(WatchedData):
     def __init__(self, pace: Pace, data: BinaryIO) -> None:
-        super().__init__()
+        super().__init__(data)
         self._pace = pace
-        self._data = data
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return self._data.seekable()
-
-    def tell(self) -> int:
-        return self._data.tell()
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._data.seek(offset, whence)
 
     def read(self, size: int = -1) -> bytes:
         step = self._pace.step

@@ -69,7 +69,6 @@ class AccountRun:
         self.lanes: list[Lane] = []
         self._bench = bench
         self._pod = pod
-        self.merge = merge
         self._selection = selection
         self._part = selection.part
         self._time = rfc3339(now())
@@ -77,7 +76,14 @@ class AccountRun:
         self._packers: list[Packer] = []
         self._results: list[TargetResult] = []
         pictures = Pictures(source, bench, self._recipient, enrollment.blob_key)
-        self._intake = Intake(bench, pictures, selection, self.notes, merge=merge)
+        self._intake = Intake(
+            bench, pictures, selection, self.lanes, self._packers, self.notes, merge=merge
+        )
+
+    @property
+    def merge(self) -> bool:
+        """Whether the archives take earlier ones over."""
+        return self._intake.merge
 
     @property
     def complete(self) -> bool:
@@ -130,8 +136,7 @@ class AccountRun:
                 )
             else:
                 packer.lanes.append(lane)
-        self._packers = list(groups.values())
-        self._intake.lanes, self._intake.packers = self.lanes, self._packers
+        self._packers += groups.values()
         for packer in self._packers:
             packer.begin(self._time)
 
@@ -163,7 +168,7 @@ class AccountRun:
 
     def read_again(self) -> None:
         """Have the account read once more for all its targets, without taking archives over."""
-        self.merge = self._intake.merge = False
+        self._intake.merge = False
         self.again.extend(lane.target for lane in self.lanes if lane.target not in self.again)
 
     def finish(self) -> list[Commit]:

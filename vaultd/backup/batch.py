@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, ParamSpec
+from typing import Final, ParamSpec, TypeVar
 
 from vaultd.backends.base import Backend
 from vaultd.backup.account import AccountRun, Pod
@@ -25,6 +25,7 @@ from vaultd.state.store import Enrollment
 _ASK: Final = 256  # records between two questions whether to stop
 
 _P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +153,7 @@ class BatchRunner:
         owners = {id(lane): run for run in runs for lane in run.lanes}
         for run in runs:
             if run.error is None and not run.again:
-                try:
-                    commits += run.finish()
-                except ReadAgainError:
-                    run.read_again()
-                except VaultdError as error:
-                    run.fail(error)
-                except Exception as error:  # noqa: BLE001 - reported as this account's failure
-                    run.fail(unexpected(error))
+                commits += guard(run, run.finish) or ()
         for lane, why in commit(self.bench, commits):
             owners[id(lane)].again.append(lane.target)
             owners[id(lane)].notes.append(why)
@@ -213,13 +207,16 @@ def typed(error: Exception) -> VaultdError:
     return error if isinstance(error, VaultdError) else unexpected(error)
 
 
-def guard(run: AccountRun, step: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
-    """Keep one account's trouble its own, a bug's included."""
+def guard(
+    run: AccountRun, step: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+) -> _T | None:
+    """Return what a step gives; one account's trouble, a bug's included, stays its own (None)."""
     try:
-        step(*args, **kwargs)
+        return step(*args, **kwargs)
     except ReadAgainError:
         run.read_again()
     except VaultdError as error:
         run.fail(error)
     except Exception as error:  # noqa: BLE001 - reported as this account's failure
         run.fail(unexpected(error))
+    return None

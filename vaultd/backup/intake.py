@@ -45,7 +45,8 @@ class Intake:
     """Feeds the records of one account to the packers of its vaults.
 
     With `merge` the archives being packed take others over: a record that lies there and cannot
-    be read now raises ReadAgainError. `notes` gets sentences for the report.
+    be read now raises ReadAgainError. `lanes` and `packers` are filled before the first record
+    comes; `notes` gets sentences for the report.
     """
 
     def __init__(
@@ -53,13 +54,15 @@ class Intake:
         bench: Workbench,
         pictures: Pictures,
         selection: Selection,
+        lanes: Sequence[Lane],
+        packers: Sequence[Packer],
         notes: list[str],
         *,
         merge: bool,
     ) -> None:
-        self.lanes: Sequence[Lane] = ()
-        self.packers: Sequence[Packer] = ()
         self.merge = merge
+        self._lanes = lanes
+        self._packers = packers
         self._bench = bench
         self._pictures = pictures
         self._selection = selection
@@ -103,7 +106,7 @@ class Intake:
         """Look at one record; a photo's picture goes on its way."""
         body = record.body
         if record.file is not None:
-            lanes = [lane for lane in self.lanes if lane.error is None]
+            lanes = [lane for lane in self._lanes if lane.error is None]
             if not lanes:
                 return
             body = {**body, **self._pictures.attach(record, record.file, lanes)}
@@ -115,7 +118,7 @@ class Intake:
             digest = self._bench.state.digests.body(encoded)
             found = [
                 packer.index.observe(record.kind, record.id, digest, record.passive)
-                for packer in self.packers
+                for packer in self._packers
             ]
         except _UNSTORABLE as error:
             self._skip(record, _told(error))
@@ -124,7 +127,7 @@ class Intake:
             self._repeated(record.kind, record.id)
             return
         written = b""
-        for packer, change in zip(self.packers, found, strict=True):
+        for packer, change in zip(self._packers, found, strict=True):
             if change is Change.SAME:
                 continue
             if not written:
@@ -158,7 +161,7 @@ class Intake:
         digests = self._bench.state.digests.bodies(wires, shared=records.shared)
         finished: dict[int, bytes] = {}
         written = False
-        for number, packer in enumerate(self.packers):
+        for number, packer in enumerate(self._packers):
             found = packer.index.observe_all(kind, records.ids, digests, records.passive)
             for position in found.repeated if number == 0 else ():
                 self._repeated(kind, records.ids[position])
@@ -212,13 +215,13 @@ class Intake:
             )
 
     def _stored_bytes(self) -> int:
-        packed = max(packer.size for packer in self.packers)
-        return packed + max(lane.blob_bytes for lane in self.lanes)
+        packed = max(packer.size for packer in self._packers)
+        return packed + max(lane.blob_bytes for lane in self._lanes)
 
     def _skip(self, record: Record, reason: str) -> None:
         self._trouble(f"A {record.kind} record cannot be stored ({reason}); it is left out.")
         try:
-            stays = [packer.index.keep(record.kind, record.id) for packer in self.packers]
+            stays = [packer.index.keep(record.kind, record.id) for packer in self._packers]
         except UnicodeEncodeError:
             self._unread.add(record.kind)
             return
@@ -228,7 +231,7 @@ class Intake:
             self._unmerge()
 
     def _keep_pictures(self) -> None:
-        for lane in self.lanes:
+        for lane in self._lanes:
             lane.photos.keep_all()
 
     def _unmerge(self) -> None:

@@ -31,6 +31,7 @@ from vaultd.sources.base import ANY, Changes
 from vaultd.sources.diaspora.account import hidden_ids
 from vaultd.sources.diaspora.database import fetch_all
 from vaultd.sources.diaspora.hashing import row_hash
+from vaultd.sources.diaspora.pods import of_one_name
 from vaultd.sources.diaspora.query_parts import (
     all_sources,
     finding_columns,
@@ -170,14 +171,12 @@ class ChangeFinder:
         So it is if two rows have one name, or somebody's row names no pod that is there.
         """
         pods, people = self.schema["pods"], self.schema["people"]
-        name, port = func.lower(pods.c.host), func.coalesce(pods.c.port, -1)
-        twins = select(name).group_by(name, port).having(func.count() > 1)
         lost = (
             select(people.c.id)
             .outerjoin(pods, pods.c.id == people.c.pod_id)
             .where(people.c.owner_id.is_(None), pods.c.id.is_(None))
         )
-        return any(fetch_all(connection, query.limit(1)) for query in (twins, lost))
+        return any(fetch_all(connection, query.limit(1)) for query in (of_one_name(pods), lost))
 
     def _user_rows(
         self, connection: Connection, before: _Until | None, new: dict[str, list[int]] | None

@@ -19,6 +19,7 @@ from vaultd.sources.diaspora.account import hidden_ids
 from vaultd.sources.diaspora.batch import CHUNK
 from vaultd.sources.diaspora.database import fetch_all
 from vaultd.sources.diaspora.hashing import Hasher
+from vaultd.sources.diaspora.pods import of_one_name
 from vaultd.sources.diaspora.questions import Question, counted
 from vaultd.sources.diaspora.schema import Schema
 from vaultd.sources.diaspora.scope import JoinScope, is_dense, parameters
@@ -138,13 +139,7 @@ class Fingerprints:
     def _twins(self) -> Select[Any]:
         """Ask for pods of the same name: which of them gives the URL depends on all of them."""
         pods = self.schema["pods"]
-        name, port = func.lower(pods.c.host), func.coalesce(pods.c.port, -1)
-        return (
-            select(name, port, *self._hasher.rows([pods.c[n] for n in ("id", *_POD)]))
-            .group_by(name, port)
-            .having(func.count() > 1)
-            .order_by(name, port)
-        )
+        return of_one_name(pods, *self._hasher.rows([pods.c[n] for n in ("id", *_POD)]))
 
     def _hidden(
         self, connection: Connection, asked: dict[str, Any], *, dense: bool

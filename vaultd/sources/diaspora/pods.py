@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Select, Table, func, select
 
 from vaultd.records import Body, Records, encode_record
 from vaultd.sources.diaspora.batch import Batch
@@ -23,6 +23,13 @@ class Pods:
     hosts: Mapping[int, str]
     urls: Mapping[str, str]
     known: Records
+
+
+def of_one_name(pods: Table, *columns: Any) -> Select[Any]:
+    """Ask for host and port (facts A2) that several rows have, and for sums over these rows."""
+    name, port = func.lower(pods.c.host), func.coalesce(pods.c.port, -1)
+    query = select(name, port, *columns).group_by(name, port).having(func.count() > 1)
+    return query.order_by(name, port)
 
 
 def read_pods(batch: Batch) -> Pods:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ import pytest
 Vaultd = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def vaultd(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def vaultd(
+    *arguments: str, stdin: str = "", more: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "vaultd", *arguments],
@@ -23,6 +26,7 @@ def vaultd(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]
         text=True,
         check=False,
         input=stdin,
+        env={**os.environ, **(more or {})},
     )
 
 

@@ -57,10 +57,16 @@ class FolderBackend:
             return PlaceFull(
                 f"The folder {self.root} is full ({reason}).", hint="Make room, then run again."
             )
-        return PlaceError(
-            f"The folder {self.root} {what} ({reason}).",
-            hint="Is the disk mounted, and may this user use it?",
-        )
+        hint = "Is the disk mounted, and may this user use it?"
+        if error.errno in (errno.EACCES, errno.EPERM):
+            with suppress(OSError):
+                owner = os.stat(self._root).st_uid  # noqa: PTH116
+                if owner != os.geteuid():
+                    hint = (
+                        f"It belongs to user {owner}, and vaultd runs as user {os.geteuid()}: "
+                        f"`chown -R {os.geteuid()} {self.root}` as root gives it to vaultd."
+                    )
+        return PlaceError(f"The folder {self.root} {what} ({reason}).", hint=hint)
 
     def _check_root(self) -> None:
         try:
@@ -129,10 +135,19 @@ class FolderBackend:
     def _open_new(self, folder: str, path: str) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
-            return os.open(path, flags, 0o600)
+            descriptor = os.open(path, flags, 0o600)
         except FileNotFoundError:
             self._make_folders(folder)
-            return os.open(path, flags, 0o600)
+            descriptor = os.open(path, flags, 0o600)
+        self._give_to_owner(descriptor)
+        return descriptor
+
+    def _give_to_owner(self, made: int | str) -> None:
+        """What root makes belongs to whom the place belongs: their daemon works there, too."""
+        if os.geteuid() == 0:
+            owner = os.stat(self._root)  # noqa: PTH116
+            if os.stat(made).st_uid != owner.st_uid:  # noqa: PTH116
+                os.chown(made, owner.st_uid, owner.st_gid)
 
     def _make_folders(self, folder: str) -> None:
         if os.path.isdir(folder):  # noqa: PTH112
@@ -143,6 +158,7 @@ class FolderBackend:
         self._make_folders(parent)
         with suppress(FileExistsError):  # another thread was faster
             os.mkdir(folder, 0o700)  # noqa: PTH102
+            self._give_to_owner(folder)
         # Also where it was another's folder: that one's sync may not have ended yet.
         if parent == self._root:
             self._root_sync(parent)

@@ -93,7 +93,7 @@ class Pool:
             return self._new()
 
     def _new(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "vaultd.backup.worker"]
+        command = [sys.executable, "-P", "-m", "vaultd.backup.worker"]
         worker = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

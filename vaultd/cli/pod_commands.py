@@ -19,7 +19,7 @@ from vaultd.backup.status import account_statuses, target_statuses
 from vaultd.cli.output import emit_json, line, plural, remark, size
 from vaultd.cli.progress import WAYS, Progress
 from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
-from vaultd.cli.workplace import CONFIG, load_config
+from vaultd.cli.workplace import CONFIG, open_config
 from vaultd.clock import now, parse_rfc3339
 from vaultd.daemon.service import serve
 from vaultd.errors import AccountsFailed, PlaceError, UsageError
@@ -49,7 +49,7 @@ def enroll(
         raise UsageError(
             "Say either USER --recipient vault1…, or --all.", hint="See vaultd enroll --help."
         )
-    config = load_config(config_path)
+    config = open_config(config_path)
     state_path = Path(config.state.path)
     with StateLock(state_path):
         pod_key = PodKey.load(state_path / "pod.key")
@@ -114,7 +114,7 @@ def backup(
 
     With --only, --since or --until it writes partial archives beside the whole ones.
     """
-    config = load_config(config_path)
+    config = open_config(config_path)
     selection = select(only, since, until)
     if selection.part and not users:
         raise UsageError("A partial archive is made of named accounts.", hint="Name the users.")
@@ -215,7 +215,7 @@ def _show(report: RunReport) -> None:
 @AS_JSON
 def status(metrics: bool, config_path: Path | None, as_json: bool) -> int:
     """Say what a podmin wants to know first: who is safe, since when, and what went wrong."""
-    config = load_config(config_path)
+    config = open_config(config_path)
     state = State(Path(config.state.path))
     if metrics:
         click.echo(metrics_text(config, state), nl=False)
@@ -260,6 +260,7 @@ def _since(at: str | None) -> str:
 @CONFIG
 def run(config_path: Path | None) -> int:
     """Be the daemon: back up every account once per period until stopped."""
+    open_config(config_path)
     return serve(config_path)
 
 
@@ -267,7 +268,7 @@ def run(config_path: Path | None) -> int:
 @CONFIG
 def pause(config_path: Path | None) -> int:
     """Have runs wait before their next batch, until `vaultd resume`."""
-    path = Path(load_config(config_path).state.path) / PAUSED
+    path = Path(open_config(config_path).state.path) / PAUSED
     try:
         path.touch(mode=0o600)
     except OSError as error:
@@ -280,7 +281,7 @@ def pause(config_path: Path | None) -> int:
 @CONFIG
 def resume(config_path: Path | None) -> int:
     """Let runs go on after `vaultd pause`."""
-    path = Path(load_config(config_path).state.path) / PAUSED
+    path = Path(open_config(config_path).state.path) / PAUSED
     try:
         path.unlink(missing_ok=True)
     except OSError as error:

@@ -3,54 +3,55 @@
 from __future__ import annotations
 
 import os
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from vaultd.backends.place import open_place
-from vaultd.backup.enroll import RECOVERY_FILE
+from vaultd.backup.enroll import RECOVERY_FILE, load_recovery
 from vaultd.backup.setup import check_all
+from vaultd.cli.init_steps import folders, make_folder, missing, owner_to_be, write_config
 from vaultd.cli.kit_option import read_kit
 from vaultd.cli.output import emit_json, line, remark
-from vaultd.cli.workplace import CONFIG, load_config
-from vaultd.config import DEFAULT_TEXT, default_path
-from vaultd.errors import ConfigError, PlaceError
-from vaultd.keys import Kit, PodKey, Secrets, generate_secret, kit, to_words
+from vaultd.cli.privileges import work_as_owner
+from vaultd.cli.workplace import CONFIG, load_config, open_config
+from vaultd.clock import now, rfc3339
+from vaultd.config import default_path
+from vaultd.errors import PlaceError
+from vaultd.keys import Kit, PodKey, Recipient, Secrets, generate_secret, kit, to_words
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 
 
 @click.command()
+@click.option("--user", metavar="NAME", help="As root: whose the folders become. [default: vaultd]")
+@click.option("--yes", is_flag=True, help="Do not ask before keys and folders are made.")
 @CONFIG
-def init(config_path: Path | None) -> None:
+def init(user: str | None, yes: bool, config_path: Path | None) -> None:
     """Write a commented config, make the pod key and the podmin's recovery key."""
     path = config_path or default_path(os.environ)
-    if not path.exists():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(DEFAULT_TEXT, encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(
-                f"The config {path} cannot be written ({error.strerror}).",
-                hint="Choose another place with --config FILE.",
-            ) from error
+    owner, fresh = owner_to_be(user), not path.exists()
+    if fresh:
+        write_config(path, owner)
         line("✓", f"wrote the config {path}; edit its [pod], [state] and [targets.main]")
     config = load_config(path)
-    state = Path(config.state.path)
-    try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"state.path: {state} cannot be made ({error.strerror}).",
-            hint="Set another path, or run vaultd init as the user that may write there.",
-        ) from error
+    state, named = Path(config.state.path), folders(config)
+    lacking = missing(config, named)
+    if lacking and sys.stdin.isatty() and not yes:
+        click.echo("\n".join(["vaultd init makes now:", *(f"  {each}" for each in lacking)]))
+        if not click.confirm("Go on?", default=not fresh):
+            line("●", f"nothing was made; edit {path} and run `vaultd init` again")
+            return
+    for key, folder in named.items():
+        make_folder(key, folder, owner)
+    work_as_owner(state)
     for name, target in config.targets.items():
         try:
             place = open_place(target.url, target, name=name, create=True)
             if target.scheme != "file":
                 place.probe()  # makes the folder there
-        except OSError as error:
-            raise ConfigError(f"targets.{name}.url: {error.strerror}.") from error
         except PlaceError as error:
             if target.scheme == "file":
                 raise
@@ -58,13 +59,22 @@ def init(config_path: Path | None) -> None:
     pod_key = PodKey.load_or_create(state / "pod.key")
     line("✓", f"pod key {pod_key.fingerprint}")
     if (state / RECOVERY_FILE).exists():
-        line("✓", f"the podmin's recovery key exists already ({state / RECOVERY_FILE})")
+        made = datetime.fromtimestamp((state / RECOVERY_FILE).stat().st_mtime, UTC)
+        line(
+            "✓",
+            f"the podmin's recovery key {short(load_recovery(state))} is there since "
+            f"{rfc3339(made)}; its words are on the sheet that names it, and nowhere else",
+        )
+        _who_runs_it(state)
         return
     secret = generate_secret()
     recipient = Secrets.from_secret(secret).recipient
     (state / RECOVERY_FILE).write_text(f"{recipient}\n", encoding="ascii")
     words = to_words(secret)
-    click.echo("\nThe podmin's recovery key. It is shown once and stored nowhere:\n")
+    click.echo(
+        f"\nThe podmin's recovery key {short(recipient)}, made {rfc3339(now())}.\n"
+        "It is shown once and stored nowhere:\n"
+    )
     for start in range(0, 12, 4):
         click.echo(
             "    "
@@ -77,6 +87,22 @@ def init(config_path: Path | None) -> None:
         "storage you can restore every account enrolled with --all whose user has not claimed an\n"
         "own kit: vaultd restore --kit - --from PLACE --account USER --out DIR --format diaspora\n"
     )
+    _who_runs_it(state)
+
+
+def short(recipient: Recipient) -> str:
+    """Return the beginning of a recipient, by which sheets of words are told apart."""
+    return f"{str(recipient)[:16]}…"
+
+
+def _who_runs_it(state: Path) -> None:
+    """Say what is left to do where root's folders wait for the unit's user."""
+    if os.geteuid() == 0 and state.stat().st_uid == 0:
+        remark(
+            f"{state} belongs to root. systemd/vaultd.service runs vaultd as the user vaultd: make "
+            f"that user and `chown -R vaultd: {state}`, and the folders of targets, too. Commands "
+            "run as root work as the owner of the state."
+        )
 
 
 @click.command()
@@ -89,7 +115,7 @@ def init(config_path: Path | None) -> None:
 @AS_JSON
 def check(target: str | None, config_path: Path | None, as_json: bool) -> int:
     """Check config, database, schema, pictures, keys and targets; a line each."""
-    config = load_config(config_path)
+    config = open_config(config_path)
     results = check_all(config, target)
     if as_json:
         emit_json(

@@ -17,7 +17,7 @@ from vaultd.backup.own_setting import (
     set_own_target,
 )
 from vaultd.cli.output import emit_json, line, plural, remark
-from vaultd.cli.workplace import CONFIG, load_config
+from vaultd.cli.workplace import CONFIG, open_config
 from vaultd.config import SECRETS, Config
 from vaultd.errors import UsageError
 from vaultd.state.store import State
@@ -61,10 +61,11 @@ def set_command(
     as_json: bool,
 ) -> int:
     """Try a place, and keep it as USER's own target; the secret never stands in the command."""
-    config = load_config(config_path)
     scheme = parse_place(place).scheme
     texts = _keys(keys)
+    # Before the config: a root's file is read as root.
     texts.update(_secrets(secrets or (_USUAL.get(scheme, "password"),), secret_file))
+    config = open_config(config_path)
     state = _state(config)
     findings = set_own_target(config, state, user, place, texts, only=only)
     if as_json:
@@ -130,7 +131,7 @@ def _read(file: Path | None) -> str:
 @CONFIG
 def remove_command(user: str, config_path: Path | None) -> int:
     """Forget USER's own target; what is stored there stays."""
-    if remove_own_target(_state(load_config(config_path)), user):
+    if remove_own_target(_state(open_config(config_path)), user):
         line("✓", f"{user} has no target of its own any more; the vault there stays as it is")
     else:
         line("●", f"{user} had no target of its own")
@@ -143,7 +144,7 @@ def remove_command(user: str, config_path: Path | None) -> int:
 @AS_JSON
 def list_command(users: tuple[str, ...], config_path: Path | None, as_json: bool) -> int:
     """Say who has a target of its own, since when, whether it fails, and whose move it is."""
-    config = load_config(config_path)
+    config = open_config(config_path)
     found = list_own_targets(config, _state(config), users or None)
     if as_json:
         emit_json({"targets": [asdict(each) for each in found]})
@@ -169,7 +170,7 @@ def list_command(users: tuple[str, ...], config_path: Path | None, as_json: bool
 @CONFIG
 def reseal_command(old: Path, config_path: Path | None) -> int:
     """Seal all targets of users with a new key."""
-    config = load_config(config_path)
+    config = open_config(config_path)
     done = reseal_own_targets(config, _state(config), {"file": str(old)})
     line("✓", f"{plural(done.resealed, 'target')} resealed, {done.already} had the new key")
     if done.left:

@@ -13,7 +13,7 @@ from vaultd.backup.scrub import ScrubReport, scrub
 from vaultd.backup.setup import open_source, open_targets
 from vaultd.backup.workbench import open_workbench
 from vaultd.cli.output import emit_json, line, plural, remark, size
-from vaultd.cli.workplace import CONFIG, load_config
+from vaultd.cli.workplace import CONFIG, open_config
 from vaultd.config import percentage
 from vaultd.errors import DamageError, PlaceError
 from vaultd.keys import PodKey
@@ -32,7 +32,7 @@ def forget_command(
     users: tuple[str, ...], dry_run: bool, config_path: Path | None, as_json: bool
 ) -> int:
     """Let go of points in time that [retention] does not keep, and of what only they need."""
-    config = load_config(config_path)
+    config = open_config(config_path)
     state_path = Path(config.state.path)
     with StateLock(state_path):
         pod_key = PodKey.load(state_path / "pod.key")
@@ -96,7 +96,7 @@ def scrub_command(
     users: tuple[str, ...], share: str | None, config_path: Path | None, as_json: bool
 ) -> int:
     """Read stored objects again, oldest check first, and heal what is damaged or missing."""
-    config = load_config(config_path)
+    config = open_config(config_path)
     part = config.scrub.part if share is None else percentage(share, "--share")
     state_path = Path(config.state.path)
     with StateLock(state_path):

@@ -1,4 +1,4 @@
-"""What pod-side commands share: the config option, and opening state, source and targets."""
+"""What pod-side commands share: the config option, and working as the owner of the state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from vaultd.config import Config
 
 CONFIG = click.option(
-    "--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), help="Config file."
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False, readable=False),  # loading it says why not
+    help="Config file.",
 )
 
 
@@ -21,3 +24,15 @@ def load_config(path: Path | None) -> Config:
     from vaultd.config import load
 
     return load(path, os.environ)
+
+
+def open_config(path: Path | None) -> Config:
+    """Load the config for a command that works on the state: from here on as the state's owner.
+
+    Raises ConfigError, also for a state that belongs to somebody else.
+    """
+    from vaultd.cli.privileges import work_as_owner
+
+    config = load_config(path)
+    work_as_owner(Path(config.state.path))
+    return config

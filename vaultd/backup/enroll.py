@@ -33,7 +33,8 @@ def enroll(state: State, source: Source, username: str, recipient: Recipient) ->
     """Enrol one account to a recipient whose kit the user holds.
 
     The same recipient again changes nothing; another one starts a fresh vault at the next run
-    (and the old vault stays as it is). Raises UsageError for an account that is not there.
+    (and the old vault stays as it is). Raises UsageError for an account that is not there, and for
+    a recipient that another account has: two in one vault would be each other's loss.
     """
     found = source.accounts([username])
     if not found:
@@ -47,6 +48,13 @@ def enroll(state: State, source: Source, username: str, recipient: Recipient) ->
     for old in state.enrollments([username]):
         if old.recipient == str(recipient) and old.guid == account.guid:
             return old
+    others = [each for each in state.of_vault(recipient.vault_id) if each.guid != account.guid]
+    if others:
+        raise UsageError(
+            f"{others[0].username} is enrolled with this recipient already, and each account needs "
+            "its own.",
+            hint=f"Make a second kit for {username} with `vaultd keygen --out FILE`.",
+        )
     return state.enroll(
         username=username,
         guid=account.guid,

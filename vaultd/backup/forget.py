@@ -2,7 +2,8 @@
 
 Nothing is deleted from a vault unless the newest point and all that the kept points stand on are
 seen to be there. A deletion that a target refuses (a lock) or that a kill cuts off is repeated
-at a later turn. Runs and forgetting hold the same state lock, so they never race.
+at a later turn. Runs and forgetting hold the same state lock, so they never race. In a vault of
+several accounts nothing is deleted at all.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from vaultd.backup.lane import Lane
 from vaultd.backup.own_targets import OwnPlaces
 from vaultd.backup.report import unexpected
 from vaultd.backup.retention import Plan, plan
+from vaultd.backup.sharing import shared_sentence, shared_with
 from vaultd.backup.workbench import Workbench
 from vaultd.clock import now
 from vaultd.config import OWN
@@ -104,6 +106,10 @@ def _forget(
     if not names:
         return
     report.vaults.append(Forgotten(each.username, target, found.gone, names, found.bytes))
+    if each.vault_id in bench.shared:
+        together = shared_with(bench.state, each)
+        report.problems.append(f"{each.username}, {target}: {shared_sentence(together)}")
+        return
     if dry_run:
         return
     there = {item.name for item in backend.list(f"{each.vault_id}/0")}
@@ -128,6 +134,8 @@ def retire(bench: Workbench, targets: Mapping[str, Backend], lanes: Sequence[Lan
     busy: dict[VaultKey, Backend] = {}
     for lane in lanes:
         if lane.archive is None or lane.error is not None:
+            continue
+        if lane.enrollment.vault_id in bench.shared:
             continue
         key = (lane.enrollment.id, lane.target)
         point = lane.next_point(lane.archive, lane.point.records)

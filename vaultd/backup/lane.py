@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from msgspec.structs import replace as changed
+
 from vaultd.backends.base import Backend
 from vaultd.backup.report import Changes, Status, TargetResult, failed_at, pack_changes
 from vaultd.backup.workbench import Workbench
@@ -89,7 +91,9 @@ class Lane:
             records=records,
             photos=self.photos.dump(),
             blobs=tuple(
-                replace_gone(blob, 0 if digest in used else (blob.gone or archive.sequence))
+                changed(blob, gone=0, foreign=False)
+                if digest in used  # by a name that only this account's key gives
+                else replace_gone(blob, blob.gone or archive.sequence)
                 for digest, blob in sorted(blobs.items())
             ),
         )
@@ -190,13 +194,12 @@ class Lane:
 
 def replace_gone(blob: StoredBlob, gone: int) -> StoredBlob:
     """Return a picture's entry with its `gone`."""
-    return blob if blob.gone == gone else StoredBlob(blob.digest, blob.size, gone, blob.bad)
+    return blob if blob.gone == gone else changed(blob, gone=gone)
 
 
 def replace_bad(archive: StoredArchive) -> StoredArchive:
     """Return an archive's entry marked as bad."""
-    a = archive
-    return StoredArchive(a.sequence, a.name, a.size, a.hash, a.time, a.records, a.needs, True)
+    return changed(archive, bad=True)
 
 
 def _archives(backend: Backend, vault_id: str) -> dict[tuple[int, bytes], str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -109,6 +110,8 @@ def _open_fresh(
         for name, size in listing.blobs.items()
         if _is_hash(name.partition(BLOB)[2])
     }
+    adopted = tuple(_adopted(bench, enrollment, entry) for entry in listing.entries)
+    foreign = any(archive.foreign for archive in adopted)
     before = [entry.hash for entry in listing.entries if entry.sequence == sequence - 1]
     note = ""
     if listing.entries and point.sequence == 0:
@@ -124,8 +127,11 @@ def _open_fresh(
         # Old points stay until retention lets them go, and so does every picture they may show.
         point=replace(
             point,
-            archives=tuple(_adopted(entry) for entry in listing.entries),
-            blobs=tuple(StoredBlob(d, size, sequence) for d, size in sorted(blobs.items())),
+            archives=adopted,
+            # Pictures do not tell whose they are: beside another's archives none is taken for ours.
+            blobs=tuple(
+                StoredBlob(d, size, sequence, foreign=foreign) for d, size in sorted(blobs.items())
+            ),
         ),
         photos=PhotoCache(bench.state.digests),
         sequence=sequence,
@@ -135,14 +141,21 @@ def _open_fresh(
     )
 
 
-def _adopted(entry: Entry) -> StoredArchive:
+def _adopted(bench: Workbench, enrollment: Enrollment, entry: Entry) -> StoredArchive:
     """Return what a clear header tells of an archive that the state does not know."""
     header = entry.header
     needs: tuple[int, ...] = tuple(range(1, entry.sequence))
     time = rfc3339(now())
     if header is not None and header.needs is not None:
         needs, time = header.needs, header.time or time
-    return StoredArchive(entry.sequence, entry.name, entry.size, entry.hash, time, 0, needs)
+    own = (
+        header is not None
+        and header.pod == bench.pod_key.public
+        and hmac.compare_digest(header.owner or b"", bench.owner_tag(enrollment))
+    )
+    return StoredArchive(
+        entry.sequence, entry.name, entry.size, entry.hash, time, 0, needs, foreign=not own
+    )
 
 
 def _is_hash(text: str) -> bool:

@@ -85,6 +85,7 @@ class Packer:
             previous=first.previous,
             needs=[archive.sequence for archive in self.needs],
             time=time,
+            owner=self.bench.owner_tag(first.enrollment),
         )
 
     def _take_over(self, first: Lane) -> None:

@@ -75,24 +75,25 @@ def _time(archive: StoredArchive, at: datetime) -> datetime:
 def plan(point: VaultPoint, policy: Retention, at: datetime) -> Plan:
     """Say what the policy lets go of a vault; nothing of the newest point ever goes.
 
-    Pictures go when no kept point is older than the archive that first did without them.
+    Pictures go when no kept point is older than the archive that first did without them. What is
+    not known to be this account's is no point of it, and never goes.
     """
     if point.last is None:
         return Plan((), (), point.archives, point.blobs)
     complete = _points(point)
     kept = kept_points(complete, policy, at) | {point.last.sequence}
-    needed = set(kept)
+    foreign = {archive.sequence for archive in point.archives if archive.foreign}
+    needed = {*kept, *foreign}
     for archive in point.archives:
-        if archive.sequence in kept:
+        if archive.sequence in needed:
             needed.update(archive.needs)
     stays = tuple(a for a in point.archives if a.sequence in needed)
     oldest = min(kept)
-    blobs = tuple(b for b in point.blobs if not b.gone or oldest < b.gone)
+    gone_blobs = [b for b in point.blobs if b.gone and b.gone <= oldest and not b.foreign]
+    blobs = tuple(b for b in point.blobs if b not in gone_blobs)
     vault = vault_of(point.last.name) or ""
     delete = [(a.name, a.size) for a in point.archives if a.sequence not in needed]
-    delete += [
-        (blob_name(vault, b.digest), b.size) for b in point.blobs if b.gone and b.gone <= oldest
-    ]
+    delete += [(blob_name(vault, b.digest), b.size) for b in gone_blobs]
     gone = tuple(a.sequence for a in complete if a.sequence not in kept)
     return Plan(gone, tuple(delete), stays, blobs)
 
@@ -100,4 +101,8 @@ def plan(point: VaultPoint, policy: Retention, at: datetime) -> Plan:
 def _points(point: VaultPoint) -> list[StoredArchive]:
     """Return the archives that are whole points: what they stand on is known to be there."""
     there = {archive.sequence for archive in point.archives}
-    return [archive for archive in point.archives if there.issuperset(archive.needs)]
+    return [
+        archive
+        for archive in point.archives
+        if not archive.foreign and there.issuperset(archive.needs)
+    ]

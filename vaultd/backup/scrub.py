@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
+from msgspec.structs import replace as changed
+
 from vaultd.backends.base import Backend
 from vaultd.backup.copying import RemoteObject, checked
 from vaultd.backup.lane import replace_bad
@@ -127,8 +129,8 @@ class _Vault:
         for blob in self.point.blobs:
             name = blob_name(self.enrollment.vault_id, blob.digest)
             error = None if blob.bad else self._check(name, blob.size)
-            healed = error is None or self._heal(name, blob.size, error)
-            blobs.append(blob if healed else StoredBlob(blob.digest, blob.size, blob.gone, True))
+            healed = error is None or self._heal(name, blob.size, error, foreign=blob.foreign)
+            blobs.append(blob if healed else changed(blob, bad=True))
         if archives != list(self.point.archives) or blobs != list(self.point.blobs):
             self.state.vaults.save_archives(*self.key, tuple(archives), tuple(blobs))
         self.state.vaults.set_scrubbed(*self.key, rfc3339(now()))
@@ -143,7 +145,7 @@ class _Vault:
         self.report.bytes += size
         return _wrong(self._backend, name, size)
 
-    def _heal(self, name: str, size: int, error: VaultdError) -> bool:
+    def _heal(self, name: str, size: int, error: VaultdError, *, foreign: bool = False) -> bool:
         """Tell whether a sound copy of another target stands in its place now."""
         healed = "written again"
         for target, backend in self.targets.items():
@@ -154,7 +156,7 @@ class _Vault:
                 healed = "copied"
                 break
         else:
-            if not isinstance(error, ObjectMissing) and "/blob-" in name:
+            if not isinstance(error, ObjectMissing) and "/blob-" in name and not foreign:
                 # Its name stays the same when it is stored again, so the damage must go first.
                 self._backend.delete(name)
         self.report.findings.append(

@@ -13,6 +13,7 @@ from vaultd.backends.place import open_place
 from vaultd.backup.enroll import RECOVERY_FILE, load_recovery
 from vaultd.backup.own_setting import open_own_target
 from vaultd.backup.room import Room
+from vaultd.backup.sharing import shared_sentence
 from vaultd.clock import now, rfc3339
 from vaultd.config import OWN, Config, Target, duration, redact_url
 from vaultd.errors import PlaceError, UsageError, VaultdError
@@ -66,6 +67,7 @@ def check_all(config: Config, only: str | None = None) -> list[Check]:
         results += _guarded("database", lambda: _database(config))
         results += _guarded("uploads", lambda: _uploads(config))
         results += _guarded("state", lambda: _state(config))
+        results += _guarded("enrolments", lambda: _enrolments(config))
     for name in config.targets if only is None else (only,):
         results += _guarded(f"target {name}", partial(_target, config, name))
     return results
@@ -128,6 +130,19 @@ def _state(config: Config) -> list[Check]:
             )
         )
     return results
+
+
+def _enrolments(config: Config) -> list[Check]:
+    if not (Path(config.state.path) / FILE_NAME).exists():
+        return []
+    state = State(Path(config.state.path))
+    try:
+        shared = list(state.shared_vaults().values())
+    finally:
+        state.close()
+    return [
+        Check("enrolments", False, shared_sentence(names), UsageError.exit_code) for names in shared
+    ]
 
 
 def _target(config: Config, name: str) -> list[Check]:

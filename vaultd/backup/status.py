@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from vaultd.backup.own_trouble import OwnFailure, failure
+from vaultd.backup.sharing import shared_sentence
 from vaultd.backup.tally import rooms
 from vaultd.clock import now, parse_rfc3339
 from vaultd.config import OWN, Config
@@ -66,6 +67,9 @@ def account_statuses(state: State, targets: Sequence[str]) -> list[AccountStatus
     for result in state.journal.results():
         if result.username in found and result.status == "failed":
             found[result.username].reason = result.reason
+    for usernames in state.shared_vaults().values():
+        for username in usernames:
+            found[username].reason = found[username].reason or shared_sentence(usernames)
     return list(found.values())
 
 

@@ -15,7 +15,7 @@ from vaultd.backup.uploads import Uploads
 from vaultd.config import Backup, Config, Retention
 from vaultd.errors import ConfigError, PlaceFull
 from vaultd.keys import PodKey
-from vaultd.state.store import State
+from vaultd.state.store import Enrollment, State
 from vaultd.state.vaults import VaultKey
 
 _IN_MEMORY: Final = 256 * 1024
@@ -25,7 +25,8 @@ _B = TypeVar("_B")
 
 @dataclass(slots=True, kw_only=True)
 class Workbench:
-    """`spool` is a folder that sees only ciphertext; small archives never touch it.
+    """`spool` is a folder that sees only ciphertext; small archives never touch it. `shared` are
+    the vaults (ids) of several accounts: nothing is deleted in them.
 
     A task on `pool` never waits for another one there.
     """
@@ -40,6 +41,7 @@ class Workbench:
     pace: Pace = field(default_factory=lambda: Pace(0))
     doomed: dict[VaultKey, list[str]] = field(default_factory=dict)
     rooms: Rooms = field(default_factory=lambda: Rooms({}))
+    shared: frozenset[str] = frozenset()
 
     def temporary(self) -> BinaryIO:
         """Return a nameless file, in the spool folder once it is large; raises PlaceFull."""
@@ -53,6 +55,10 @@ class Workbench:
     def given_up(self, account: int, target: str) -> frozenset[str]:
         """Return the names of a vault's objects that retention gave up and may still be there."""
         return frozenset(self.doomed.get((account, target), ()))
+
+    def owner_tag(self, enrollment: Enrollment) -> bytes:
+        """Return what marks an account's archives in its vault as its own (16 bytes)."""
+        return self.pod_key.owner_tag(enrollment.vault_id, enrollment.guid)
 
     def at_once(self, step: Callable[[_A], _B], items: Iterable[_A]) -> list[_B]:
         """Do a step for each item, several at a time; results in the order of the items."""
@@ -78,6 +84,7 @@ def open_workbench(config: Config, state: State, pod_key: PodKey) -> Workbench:
         uploads=Uploads(pool, config.limits.uploads),
         doomed=state.doomed.pending(),
         rooms=Rooms(config.targets),
+        shared=frozenset(state.shared_vaults()),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from pathlib import Path
 
@@ -49,6 +50,16 @@ class PodKey:
     def sign(self, message: bytes) -> bytes:
         """Return the 64-byte Ed25519 signature over `message`."""
         return self._key.sign(message).signature
+
+    def owner_tag(self, vault_id: str, guid: str) -> bytes:
+        """Return the 16 bytes by which this pod knows again whose archive it wrote in a vault.
+
+        To all others they are random: a keyed hash of vault id (hex) and person guid.
+        """
+        key = hashlib.blake2b(
+            key=bytes(self._key), digest_size=32, person=b"vaultd-v1-owner"
+        ).digest()
+        return hashlib.blake2b(f"{vault_id}{guid}".encode(), key=key, digest_size=16).digest()
 
     @classmethod
     def generate(cls) -> PodKey:

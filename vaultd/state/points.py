@@ -15,7 +15,8 @@ class StoredArchive(msgspec.Struct, frozen=True, array_like=True):
 
     `time` is RFC 3339, empty where nobody knows; `records` counts what was written into it,
     tombstones included; `needs` are the sequences of the archives that it stands on; `bad` was
-    found damaged or missing and waits for being written again.
+    found damaged or missing and waits for being written again; `foreign` was found in the vault and
+    is not known to be this account's, so it is never deleted.
     """
 
     sequence: int
@@ -26,16 +27,19 @@ class StoredArchive(msgspec.Struct, frozen=True, array_like=True):
     records: int = 0
     needs: tuple[int, ...] = ()
     bad: bool = False
+    foreign: bool = False
 
 
 class StoredBlob(msgspec.Struct, frozen=True, array_like=True):
     """One picture object: its keyed hash, bytes on the target, and the sequence of the first
-    archive whose point does without it (0 while the newest point needs it)."""
+    archive whose point does without it (0 while the newest point needs it). `foreign`: perhaps
+    another account's, so it is never deleted."""
 
     digest: bytes
     size: int
     gone: int = 0
     bad: bool = False
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)

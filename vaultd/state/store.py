@@ -110,6 +110,23 @@ class State:
         with self._session() as session:
             return session.scalar(select(func.count()).select_from(EnrollmentRow)) or 0
 
+    def of_vault(self, vault_id: str) -> list[Enrollment]:
+        """Return the accounts that are enrolled to a vault: one, or in old states several."""
+        with self._session() as session:
+            query = select(EnrollmentRow).where(EnrollmentRow.vault_id == vault_id)
+            return [_enrollment(row) for row in session.scalars(query.order_by(EnrollmentRow.id))]
+
+    def shared_vaults(self) -> dict[str, list[str]]:
+        """Return the vaults (ids) of several accounts, and the usernames of these as enrolled."""
+        vault, many = EnrollmentRow.vault_id, func.count() > 1
+        several = select(vault).group_by(vault).having(many)
+        query = select(vault, EnrollmentRow.username).where(vault.in_(several))
+        found: dict[str, list[str]] = {}
+        with self._session() as session:
+            for vault_id, username in session.execute(query.order_by(EnrollmentRow.id)):
+                found.setdefault(vault_id, []).append(username)
+        return found
+
     def enroll(
         self,
         *,

@@ -37,7 +37,8 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     pod key (Ed25519, 32 bytes), the wrapped file key per recipient; a blob (sequence 0) has its
     own keyed hash in `blob`. An archive has its time (RFC 3339) and `needs`, the sequences of the
     archives it stands on, so that completeness can be checked and old points be retired by
-    somebody who has no key, the pod itself after losing its state included."""
+    somebody who has no key, the pod itself after losing its state included. `owner` (16 bytes)
+    lets the pod that wrote it, and nobody else, tell whose archive it is (`PodKey.owner_tag`)."""
 
     vault: bytes
     sequence: int
@@ -47,6 +48,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     blob: bytes | None = None
     time: str | None = None
     needs: tuple[int, ...] | None = None
+    owner: bytes | None = None
 
 
 _encoder: Final = msgspec.msgpack.Encoder(order="deterministic")
@@ -105,6 +107,7 @@ def decode_header(magic: bytes, head: bytes, name: str) -> tuple[Header, int]:
         or header.sequence < 0
         or (header.previous is not None and len(header.previous) != 32)
         or (header.blob is not None and len(header.blob) != 32)
+        or (header.owner is not None and len(header.owner) != 16)
         or not 1 <= len(header.recipients) <= MAX_RECIPIENTS
         or not _needs_fit(header)
     ):

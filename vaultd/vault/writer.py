@@ -113,7 +113,8 @@ class ArchiveWriter:
 
     `spool` is an empty, seekable, writable file that sees only ciphertext; `sequence` counts
     from 1; `previous` is the hash of the archive before, or None for the first; `needs` are the
-    sequences of the archives that this one stands on, `time` is RFC 3339.
+    sequences of the archives that this one stands on, `time` is RFC 3339, `owner` a tag of 16
+    bytes (`PodKey.owner_tag`).
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class ArchiveWriter:
         previous: bytes | None,
         needs: Sequence[int] | None = None,
         time: str | None = None,
+        owner: bytes | None = None,
         extra_recipients: Sequence[Recipient] = (),
     ) -> None:
         self._spool = spool
@@ -141,6 +143,7 @@ class ArchiveWriter:
             recipients=wrap_key(self._key, (recipient, *extra_recipients)),
             time=time,
             needs=None if needs is None else tuple(needs),
+            owner=owner,
         )
         self._clear = encode_header(ARCHIVE_MAGIC, header, pod_key)
         self._records = SectionWriter(self._key, binding(b"records", self._clear), spool.write)

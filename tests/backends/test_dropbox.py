@@ -367,8 +367,7 @@ def test_a_dropbox_that_ignores_ranges_is_noticed(
     assert backend.read("v/a", 0, 20) == b"0123456789"
     with pytest.raises(PlaceError, match="more than was asked"):
         backend.read("v/a", 0, 5)
-    with pytest.raises(PlaceError, match="another part of v/a"):
-        backend.read("v/a", 5, 20)
+    assert backend.read("v/a", 5, 20) == b"56789"
     with pytest.raises(PlaceError, match="more than was asked"):
         backend.probe()
 
@@ -376,7 +375,7 @@ def test_a_dropbox_that_ignores_ranges_is_noticed(
 @pytest.mark.parametrize(
     ("content_range", "body"),
     [("bytes 2-4/10", "234"), ("bytes 3-4/10", "34"), ("bytes 3-5/10", "3456"), ("", "345"),
-     ("bytes 3-5/*", "345"), ("lines 3-5/10", "345"), ("bytes 3-5/" + "9" * 50, "345")],
+     ("lines 3-5/10", "345"), ("bytes 3-5/" + "9" * 50, "345")],
 )  # fmt: skip
 def test_another_part_than_asked_for_is_never_returned(
     dropbox: Dropbox, backend: DropboxBackend, content_range: str, body: str

@@ -206,6 +206,39 @@ def test_a_bearer_token_opens_it(cloud: CloudServer) -> None:
     assert place.read("v/one") == b"x"
 
 
+HEADERS = [
+    (), ("OC-Checksum",), ("ETag", "OC-Checksum", "Content-Range", "Content-Type"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("twice", HEADERS)
+@pytest.mark.parametrize("size", [0, 1000, 5_000_000])
+def test_headers_that_come_twice_are_one(
+    cloud: CloudServer, twice: tuple[str, ...], size: int
+) -> None:
+    """Nextcloud 33 and 34 give OC-Checksum twice with HEAD, and once with GET."""
+    cloud.head_twice = twice
+    place = new_place(cloud)
+    put(place, "v/one", b"x" * size)
+    assert [info.size for info in place.list()] == [size]
+
+
+def test_checksums_that_contradict_each_other_are_settled_by_reading(cloud: CloudServer) -> None:
+    place = new_place(cloud)
+    cloud.other_checksum = "SHA1:" + "0" * 40
+    put(place, "v/one", b"x" * 1000)
+    assert place.read("v/one") == b"x" * 1000
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_cloud_that_lists_no_uploads_is_fit(cloud: CloudServer, listed: bool) -> None:
+    """Nextcloud 34 answers PROPFIND there with 405."""
+    cloud.lists_uploads = listed
+    findings = {finding.what: finding for finding in new_place(cloud).probe()}
+    assert findings["leftovers in parts"].fine
+    assert ("does not list" in findings["leftovers in parts"].sentence) is not listed
+
+
 @pytest.mark.parametrize("size", [1000, 5_000_000])
 def test_bytes_that_changed_on_the_way_are_thrown_away(cloud: CloudServer, size: int) -> None:
     place = new_place(cloud)

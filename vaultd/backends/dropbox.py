@@ -8,7 +8,6 @@ or more, and counts nowhere.
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -20,10 +19,11 @@ import httpx
 
 from vaultd.backends.base import NAME_PATTERN, Finding, ObjectInfo, Space, check_name
 from vaultd.backends.dropbox_api import Anything, DropboxApi, Entry, Usage
-from vaultd.backends.dropbox_http import Answer, DropboxHttp
+from vaultd.backends.dropbox_http import DropboxHttp
 from vaultd.backends.dropbox_listing import entries, objects
 from vaultd.backends.dropbox_settings import DropboxSettings
 from vaultd.backends.dropbox_upload import Source, Upload
+from vaultd.backends.http_range import nothing_there, size_beyond, wanted_part
 from vaultd.errors import ObjectExists, ObjectMissing, PlaceBusy, PlaceError
 
 __all__ = ["DropboxBackend", "DropboxSettings"]
@@ -31,7 +31,6 @@ __all__ = ["DropboxBackend", "DropboxSettings"]
 _PROBE: Final = "probe."  # a dot never occurs in a legal name
 _STALE: Final = timedelta(days=1)
 _NOTHING: Final = frozenset({"not_found", "not_file", "not_folder"})
-_RANGE: Final = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")  # RFC 9110 14.4
 
 
 class DropboxBackend:
@@ -105,14 +104,18 @@ class DropboxBackend:
             "read an object",
             special=lambda tags: missing if _NOTHING.intersection(tags) else None,
         )
+        where = self.settings.where
         if answer.status == 416:  # it ends before the offset
-            return b""
-        if not _fits(answer, offset, length):
-            raise PlaceError(
-                f"{self.settings.where} gave another part of {name} than was asked for.",
-                hint="Is something between vaultd and Dropbox?",
-            )
-        return answer.body
+            size = size_beyond(answer.headers)
+            if size is None:
+                entry = self._look(path)
+                size = None if entry is None else entry.size
+            return nothing_there(size, offset, where)
+        skip, wanted = wanted_part(answer.status, answer.headers, offset, length, where)
+        body = answer.body[skip:] if wanted is None else answer.body[skip : skip + wanted]
+        if wanted is not None and len(body) < wanted:
+            raise PlaceBusy(f"{where} broke off amid {name}.", unknown=False)
+        return body
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield objects by name; see Backend.list. A folder that is not there is empty."""
@@ -215,17 +218,6 @@ class DropboxBackend:
         for entry in entries(self._api, self.settings.folder, deep=False):
             if entry.tag == "file" and entry.name.startswith(_PROBE) and _before(entry, old):
                 self._delete_revision(f"{self.settings.folder}/{entry.name}", entry.rev)
-
-
-def _fits(answer: Answer, offset: int, length: int | None) -> bool:
-    if answer.status == 200:  # the whole: asked for, or ranges are not understood
-        return offset == 0
-    found = _RANGE.fullmatch(answer.headers.get("content-range", ""))
-    if found is None:
-        return False
-    first, last, total = (int(text) for text in found.groups())
-    end = total if length is None else min(total, offset + length)
-    return (first, last + 1, first + len(answer.body)) == (offset, end, end)
 
 
 def _before(entry: Entry, moment: datetime) -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 import httpx
 import msgspec
 
+from vaultd.backends.http_headers import header
 from vaultd.errors import PlaceBusy, PlaceError, PlaceFull, PlaceRefused
 
 MALFORMED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -72,7 +73,7 @@ _BELOW: Final = frozenset({"path", "path_lookup", "path_write", "lookup_failed",
 def retry_after(headers: Mapping[str, str], body: bytes = b"") -> float | None:
     """Return the seconds that Dropbox asks us to wait (header, or body of a 429), at most a day."""
     try:
-        seconds = float(headers.get("retry-after", ""))
+        seconds = float(header(headers, "retry-after"))
     except ValueError:
         in_body = _error(body).retry_after
         if in_body is None:

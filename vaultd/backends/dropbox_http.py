@@ -15,6 +15,7 @@ import httpx
 from vaultd import __version__
 from vaultd.backends.dropbox_errors import from_library
 from vaultd.backends.dropbox_settings import DropboxSettings
+from vaultd.backends.http_headers import header
 from vaultd.errors import PlaceBusy, PlaceError
 
 JSON_LIMIT: Final = 64 * 1024 * 1024
@@ -99,7 +100,7 @@ class DropboxHttp:
 
     def _body(self, response: httpx.Response, limit: int | None) -> bytes:
         where = self.settings.where
-        if response.headers.get("content-encoding", "identity").lower() != "identity":
+        if (header(response.headers, "content-encoding") or "identity").lower() != "identity":
             raise PlaceError(f"{where} compresses what was asked for as it is.")
         began, taken, pieces = time.monotonic(), 0, []
         for piece in response.iter_raw():

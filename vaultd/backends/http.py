@@ -17,6 +17,7 @@ import httpx
 
 from vaultd import __version__
 from vaultd.backends.http_errors import from_library, from_status
+from vaultd.backends.http_headers import header
 from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused, UsageError
 
 ERROR_BODY: Final = 64 * 1024
@@ -249,7 +250,7 @@ class HttpConnection:
 
         Raises PlaceBusy for a body that trickles in too slowly.
         """
-        if response.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+        if header(response.headers, "content-encoding").lower() not in ("", "identity"):
             if cut:
                 return  # an error page; nobody needs it
             raise PlaceError(

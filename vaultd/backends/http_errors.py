@@ -13,6 +13,7 @@ from typing import Final
 
 import httpx
 
+from vaultd.backends.http_headers import header
 from vaultd.errors import PlaceBusy, PlaceError, PlaceFull, PlaceRefused
 
 _MAX_RETRY_AFTER: Final = 86400.0
@@ -151,7 +152,7 @@ def _not_let_in(headers: Mapping[str, str], where: str) -> PlaceRefused:
 
 def _redirected(headers: Mapping[str, str], where: str, status: int) -> PlaceError:
     try:
-        to = httpx.URL(headers.get("location", ""))
+        to = httpx.URL(header(headers, "location"))
         # Never the query: it may hold a token.
         shown = f"{to.scheme}://{to.netloc.decode('ascii')}{to.path}" if to.host else to.path
     except (httpx.InvalidURL, UnicodeDecodeError):
@@ -172,7 +173,7 @@ def _phrase(status: int) -> str:
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Return the seconds of `Retry-After` (RFC 9110 10.2.3: seconds or a date), at most a day."""
-    text = headers.get("retry-after", "").strip()
+    text = header(headers, "retry-after")
     if not text:
         return None
     try:
@@ -180,7 +181,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     except ValueError:
         try:
             date = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         if date.tzinfo is None:
             date = date.replace(tzinfo=UTC)

@@ -125,6 +125,8 @@ class NextcloudBackend(WebdavBackend):
         if cloud.chunks:
             removed = clean_uploads(self.verbs, self._uploads())
             sentence = f"{removed} uploads in parts broken off over a day ago were removed"
+            if removed is None:
+                sentence = "it does not list uploads in parts; it removes broken ones itself"
             findings.append(Finding("leftovers in parts", True, sentence))
         if cloud.trash:
             sentence = "what is deleted stays in the trash bin, and counts, till that is emptied"

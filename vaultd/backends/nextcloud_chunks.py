@@ -17,7 +17,7 @@ import httpx
 from vaultd.backends.sized_body import SizedBody
 from vaultd.backends.webdav_probe import server_time
 from vaultd.backends.webdav_verbs import WebdavVerbs, below
-from vaultd.errors import PlaceError
+from vaultd.errors import PlaceBusy, PlaceError
 
 SMALLEST_CHUNK: Final = 5 * 1000 * 1000
 _MOST_CHUNKS: Final = 10_000
@@ -63,9 +63,15 @@ def upload_chunks(
                 verbs.delete(below(folder, "", collection=True), collection=True)
 
 
-def clean_uploads(verbs: WebdavVerbs, uploads: httpx.URL) -> int:
-    """Remove our uploads that stopped over a day ago; returns how many."""
-    found = verbs.members_at(uploads.copy_with(raw_path=uploads.raw_path + b"/"))
+def clean_uploads(verbs: WebdavVerbs, uploads: httpx.URL) -> int | None:
+    """Remove our uploads that stopped over a day ago; returns how many, None where they are not
+    listed (Nextcloud 34 answers 405, and removes them itself)."""
+    try:
+        found = verbs.members_at(uploads.copy_with(raw_path=uploads.raw_path + b"/"))
+    except PlaceBusy:
+        raise
+    except PlaceError:
+        return None
     old = server_time(verbs) - _STALE_SECONDS
     removed = 0
     for name, entry in (found or {}).items():

@@ -13,6 +13,7 @@ from typing import Final
 
 import httpx
 
+from vaultd.backends.http_headers import header
 from vaultd.backends.sized_body import SizedBody
 from vaultd.backends.webdav_verbs import WebdavVerbs
 from vaultd.errors import PlaceBusy, PlaceError
@@ -34,7 +35,7 @@ def upload_tus(verbs: WebdavVerbs, place: httpx.URL, body: SizedBody, part_size:
         headers={**_TUS, "Upload-Length": str(body.size), "Upload-Metadata": metadata,
                  "Content-Length": "0"},
     )  # fmt: skip
-    upload = _same_server(verbs, collection, made.headers.get("location", ""))
+    upload = _same_server(verbs, collection, header(made.headers, "location"))
     done = False
     try:
         while body.left:
@@ -62,7 +63,7 @@ def _patch(verbs: WebdavVerbs, upload: httpx.URL, body: SizedBody, part: int) ->
         "PATCH", upload, "store objects", fine=(200, 204), headers=headers,
         body=body.pieces(part), harmless=True,
     )  # fmt: skip
-    if answer.headers.get("upload-offset") != str(offset + part):
+    if header(answer.headers, "upload-offset") != str(offset + part):
         raise PlaceBusy(f"{verbs.where} took only a part of what it was sent.", unknown=False)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from typing import Final, Protocol, cast
 
+from vaultd.backends.http_headers import header
 from vaultd.backends.s3_address import Connect, connect_through
 from vaultd.backends.s3_settings import S3Settings
 from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused
@@ -173,7 +174,8 @@ class S3Http:
             raise _own_error(error) or error from None
         if 300 <= response.status_code < 400 and response.status_code != 304:
             self._refuse_redirect(response)
-        length = response.headers.get("content-length", "0")
+        headers = {name: header(response.headers, name) for name in response.headers}
+        length = header(response.headers, "content-length") or "0"
         if not length.isdecimal() or len(length) > 18:
             raise PlaceError(f"{self._where} does not speak HTTP as S3 does.")
         size = 0 if request.method == "HEAD" else int(length)
@@ -182,15 +184,14 @@ class S3Http:
         content: object = body
         if not (streaming and fine):
             content = _Whole(self._content(body, fine))
-        # The headers' class is botocore's own; their last value wins, as with its own session.
-        return self._response(response.url, response.status_code, response.headers, content)
+        return self._response(response.url, response.status_code, headers, content)
 
     def _refuse_redirect(self, response: Response) -> None:
         """Raise PlaceRefused unless a region is given, which botocore then signs for.
 
         Without one it would ask again and again, without end.
         """
-        if _REGION_NAME.fullmatch(response.headers.get("x-amz-bucket-region", "")):
+        if _REGION_NAME.fullmatch(header(response.headers, "x-amz-bucket-region")):
             return
         response.raw.close()
         raise PlaceRefused(

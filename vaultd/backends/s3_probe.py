@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Final
 
-from vaultd.backends import s3_leftovers, s3_probe_lock, s3_race
+from vaultd.backends import s3_leftovers, s3_probe_lock, s3_race, s3_reading
 from vaultd.backends.base import Finding
 from vaultd.backends.s3_address import Connect
 from vaultd.backends.s3_client import S3Client
@@ -83,6 +83,7 @@ def probe(client: S3Client) -> Sequence[Finding]:
             s3_race.race(room.client, room.key, room.put),
             _multipart(room),
             _damage(room),
+            _ranges(room),
         ]
     findings += s3_probe_lock.measure(client)
     findings.append(s3_leftovers.remove(client))
@@ -175,6 +176,27 @@ def _damage(room: Scratch) -> Finding:
     return Finding(
         "checksum", False, sentence + " Only a later check of the vault finds it.", grave=False
     )
+
+
+def _ranges(room: Scratch) -> Finding:
+    """Read parts of an object as a restore does."""
+    what, client = "ranges", room.client
+    key = room.key()
+    room.put(key)
+    name, size = key.removeprefix(client.settings.key("")), len(_BODY)
+    try:
+        right = (
+            s3_reading.read(client, name, 7, 9) == _BODY[7:16]
+            and s3_reading.read(client, name, 7, size) == _BODY[7:]
+            and s3_reading.read(client, name, size, 5) == b""
+        )
+    except PlaceBusy:
+        raise
+    except PlaceError as error:
+        return Finding(what, False, f"Parts of objects cannot be read: {error}")
+    if right:
+        return Finding(what, True, "A part of an object is read without the rest.")
+    return Finding(what, False, "Parts of objects come out wrong: nothing could be restored.")
 
 
 def _multipart(room: Scratch) -> Finding:

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from vaultd.backends.base import MAX_NAME, NAME_PATTERN, ObjectInfo
+from vaultd.backends.http_range import nothing_there, wanted_part
 from vaultd.backends.s3_client import Answer, S3Client
 from vaultd.backends.s3_errors import OutOfRange
-from vaultd.errors import ObjectMissing, PlaceError
+from vaultd.errors import ObjectMissing, PlaceBusy, PlaceError
 
 _PAGE: Final = 1000  # keys; S3 gives no more in one answer
 _MAX_WHOLE: Final = 1024 * 1024 * 1024
 _MAX_EMPTY_PAGES: Final = 100
 _PREFIX: Final = re.compile(r"([a-z0-9_-]+/)*[a-z0-9_-]*")
-_CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 
 
 def read(client: S3Client, name: str, offset: int, length: int | None) -> bytes:
@@ -30,7 +30,8 @@ def read(client: S3Client, name: str, offset: int, length: int | None) -> bytes:
     try:
         answer = client.call("get_object", name, Key=key, **wanted)
     except OutOfRange:
-        return b""
+        size = client.call("head_object", name, Key=key).number("ContentLength")
+        return nothing_there(size, offset, client.settings.where)
     try:
         return _take(client, name, answer, offset, length)
     finally:
@@ -38,17 +39,14 @@ def read(client: S3Client, name: str, offset: int, length: int | None) -> bytes:
 
 
 def _take(client: S3Client, name: str, answer: Answer, offset: int, length: int | None) -> bytes:
-    size = answer.number("ContentLength")
-    limit = _MAX_WHOLE if length is None else length
-    skip = 0
-    if answer.status == 206:
-        given = _CONTENT_RANGE.fullmatch(answer.text("ContentRange"))
-        if given is None or int(given[1]) != offset:
-            raise PlaceError(f"{client.settings.where} gave another range of {name} than asked.")
-    else:
-        skip = offset  # it gives the whole object, as HTTP allows
-    if length is None and size is not None and size - skip > limit:
-        raise PlaceError(f"{name} in {client.settings.where} is too large to be read at once.")
+    where, size = client.settings.where, answer.number("ContentLength")
+    said = {"content-range": answer.text("ContentRange")}
+    if size is not None:
+        said["content-length"] = str(size)
+    skip, wanted = wanted_part(answer.status or 0, said, offset, length, where)
+    if length is None and wanted is not None and wanted > _MAX_WHOLE:
+        raise _too_large(client, name)
+    limit = _MAX_WHOLE + 1 if wanted is None else wanted
     taken, seen = bytearray(), 0
     while len(taken) < limit and (piece := answer.body.read(limit - len(taken) + skip)):
         seen += len(piece)
@@ -56,9 +54,15 @@ def _take(client: S3Client, name: str, answer: Answer, offset: int, length: int 
         skip = max(0, skip - len(piece))
     if seen == size:
         answer.body.read(1)  # at the end the connection goes back to the others
-    if length is None and len(taken) >= limit:
-        raise PlaceError(f"{name} in {client.settings.where} is too large to be read at once.")
+    if length is None and len(taken) > _MAX_WHOLE:
+        raise _too_large(client, name)
+    if wanted is not None and len(taken) < wanted:
+        raise PlaceBusy(f"{where} broke off amid {name}.", unknown=False)
     return bytes(taken[:limit])
+
+
+def _too_large(client: S3Client, name: str) -> PlaceError:
+    return PlaceError(f"{name} in {client.settings.where} is too large to be read at once.")
 
 
 def list_objects(client: S3Client, prefix: str) -> Iterator[ObjectInfo]:

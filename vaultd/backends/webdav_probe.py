@@ -10,6 +10,7 @@ from typing import Final
 import httpx
 
 from vaultd.backends.base import Finding, ObjectInfo, Space
+from vaultd.backends.http_headers import header
 from vaultd.backends.webdav_listing import http_date
 from vaultd.backends.webdav_manners import TEMPORARY, Manners
 from vaultd.backends.webdav_reading import read_part
@@ -138,4 +139,4 @@ def server_time(verbs: WebdavVerbs) -> float:
         "OPTIONS", verbs.url("", collection=True), "be asked what it can",
         fine=range(200, 500), harmless=True,
     )  # fmt: skip
-    return http_date(answer.headers.get("date", "")) or time.time()
+    return http_date(header(answer.headers, "date")) or time.time()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 import httpx
 
+from vaultd.backends.http_range import nothing_there, size_beyond, wanted_part
 from vaultd.backends.webdav_verbs import WebdavVerbs
-from vaultd.errors import PlaceBusy, PlaceError
+from vaultd.errors import PlaceBusy
 
 _LARGEST: Final = 1024**3
-_RANGE: Final = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(?:\d{1,19}|\*)")
-_PERHAPS_FOLDER: Final = (301, 302, 307, 308, 403, 405, 409)
+# 501: sabre/dav
+_PERHAPS_FOLDER: Final = (301, 302, 307, 308, 403, 405, 409, 501)
 
 
 def read_part(verbs: WebdavVerbs, url: httpx.URL, offset: int, length: int | None) -> bytes | None:
@@ -29,12 +29,14 @@ def read_part(verbs: WebdavVerbs, url: httpx.URL, offset: int, length: int | Non
         if response.status_code == 206:
             return _part(verbs, response, offset, length)
         if response.status_code == 200:
-            if not _is_file(verbs, url):
-                return None
-            return _take(verbs, response, None if length is None else offset + length, offset)
+            return _part(verbs, response, offset, length) if _is_file(verbs, url) else None
         answer = verbs.http.answer(response)
     if answer.status == 416:  # it begins beyond the end
-        return b""
+        size = size_beyond(answer.headers)
+        if size is None:
+            entry = verbs.look(url)
+            size = None if entry is None else entry.size
+        return nothing_there(size, offset, verbs.where)
     if answer.status in (404, 410):
         return None
     if answer.status in _PERHAPS_FOLDER and not _is_file(verbs, url):
@@ -48,22 +50,14 @@ def _is_file(verbs: WebdavVerbs, url: httpx.URL) -> bool:
 
 
 def _part(verbs: WebdavVerbs, response: httpx.Response, offset: int, length: int | None) -> bytes:
-    found = _RANGE.fullmatch(response.headers.get("content-range", ""))
-    if found is None or int(found[1]) != offset:
-        raise PlaceError(f"{verbs.where} gives another part of an object than asked for.")
-    promised = int(found[2]) - offset + 1
-    wanted = promised if length is None else min(length, promised)
-    taken = _take(verbs, response, wanted)
-    if len(taken) < wanted:
-        raise PlaceBusy(f"{verbs.where} broke off amid an object.", unknown=False)
-    return taken
-
-
-def _take(verbs: WebdavVerbs, response: httpx.Response, end: int | None, offset: int = 0) -> bytes:
-    """Return the body from `offset` to `end`, what comes before or after thrown away."""
-    limit = offset + _LARGEST if end is None else end
+    status = response.status_code
+    skip, wanted = wanted_part(status, response.headers, offset, length, verbs.where)
+    known = wanted is not None and (length is not None or wanted <= _LARGEST)
+    limit = skip + (wanted if known and wanted is not None else _LARGEST)
     place, taken = 0, bytearray()
-    for piece in verbs.http.pieces(response, limit, cut=end is not None):
-        taken += piece[max(offset - place, 0) :]
+    for piece in verbs.http.pieces(response, limit, cut=known):
+        taken += piece[max(skip - place, 0) :]
         place += len(piece)
+    if wanted is not None and len(taken) < wanted:
+        raise PlaceBusy(f"{verbs.where} broke off amid an object.", unknown=False)
     return bytes(taken)

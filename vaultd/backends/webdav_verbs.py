@@ -10,6 +10,7 @@ import httpx
 import webdav4.http  # type: ignore[import-untyped]
 
 from vaultd.backends.http import Answer, HttpConnection, HttpSettings
+from vaultd.backends.http_headers import header
 from vaultd.backends.webdav_listing import (
     LISTING_BODY,
     QUESTION,
@@ -120,8 +121,9 @@ class WebdavVerbs:
         if isinstance(entries, Answer):
             if entries.status in _GONE:
                 return None
-            if entries.status in _SLASH and entries.headers.get("location", "").endswith("/"):
-                to = decoded_path(entries.headers["location"])  # Apache's mod_dir
+            to = header(entries.headers, "location")
+            if entries.status in _SLASH and to.endswith("/"):  # Apache's mod_dir
+                to = decoded_path(to)
                 if to == path:
                     return Entry(path, collection=True)
             # Apache says so of what would lie below a file.

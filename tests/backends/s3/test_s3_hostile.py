@@ -170,8 +170,9 @@ def test_more_than_asked_for_is_cut_and_another_range_refused() -> None:
     long = answer("206 Partial Content", b"x" * 1000, Content_Range="bytes 5-1004/9999", ETag=ETAG)
     with ScriptedServer(lambda asked: long) as server:
         assert place(server).read("a", 5, 10) == b"x" * 10
-        with pytest.raises(PlaceError, match="another range"):
-            place(server).read("a", 6, 10)
+        assert place(server).read("a", 6, 10) == b"x" * 10
+        with pytest.raises(PlaceError, match="another part"):
+            place(server).read("a", 4, 10)
 
 
 def test_a_whole_object_without_end_is_not_kept_in_memory() -> None:

@@ -2,7 +2,7 @@
 
 WebDAV with quota, locks and maintenance, capabilities, chunked upload v2, OC-Checksum (stored; only
 ownCloud compares it), X-Hash, TUS and Login Flow v2. One user: the id has a space in it, and the
-login may be the e-mail address.
+login may be the e-mail address. Manners seen on Nextcloud 33.0.2 and 34.0.1 have a switch each.
 """
 
 from __future__ import annotations
@@ -58,6 +58,9 @@ class CloudServer:
         self.polls: dict[str, bool] = {}
         self.looking_over = 0  # so many times a new TUS file is answered with 425
         self.flip = False  # stores other bytes than it gets
+        self.head_twice = ("OC-Checksum",)  # headers that an answer to HEAD has twice
+        self.other_checksum = ""  # one more with HEAD
+        self.lists_uploads = True  # 34 answers PROPFIND there with 405
         self._uploads: dict[str, tuple[str, int, bytes]] = {}
 
     def stop(self) -> None:
@@ -88,7 +91,12 @@ class CloudServer:
         if "Content-Length" not in headers and status != 204:
             headers["Content-Length"] = str(len(body))
         headers["Set-Cookie"] = "oc_sessionPassphrase=none; path=/"
-        start(f"{status} -", list(headers.items()))
+        given = list(headers.items())
+        if method == "HEAD":
+            given += [(name, value) for name, value in given if name in self.head_twice]
+            if self.other_checksum:
+                given.append(("OC-Checksum", self.other_checksum))
+        start(f"{status} -", given)
         return [] if method == "HEAD" else [body]
 
     def _answer(self, method: str, path: str, environ: WSGIEnvironment) -> Answer:
@@ -170,6 +178,8 @@ class CloudServer:
         if method == "OPTIONS":
             return 200, {"DAV": "1, 3, extended-mkcol", "Allow": "OPTIONS"}, b""
         if method == "PROPFIND":
+            if path == _UPLOADS and not self.lists_uploads:
+                raise DavError(405, "Listing uploads is not allowed")
             depth = environ.get("HTTP_DEPTH", "infinity")
             if depth == "infinity" and self.kind == "ocis":
                 raise DavError(400, "depth infinity is not allowed")

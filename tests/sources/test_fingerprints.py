@@ -313,12 +313,8 @@ def test_every_way_of_hashing_finds_a_change(postgres_url: str, tmp_path: Path) 
     pod = Pod(postgres_url, tmp_path / "images")
     prints = pod.prints()
 
-    class Old(Hasher):
-        def __init__(self, dialect: str, *, extended: bool = False) -> None:
-            super().__init__(dialect, extended=False)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "Hasher", Old)
+        patch.setattr(module, "hasher_of", lambda *_: Hasher("postgresql", "key", sha=False))
         old = DiasporaSource(pod.url, POD_URL, tmp_path)
         first = old.fingerprints(old.accounts())
         assert first != prints

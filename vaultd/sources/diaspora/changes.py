@@ -30,7 +30,7 @@ import vaultd
 from vaultd.sources.base import ANY, Changes
 from vaultd.sources.diaspora.account import hidden_ids
 from vaultd.sources.diaspora.database import fetch_all
-from vaultd.sources.diaspora.hashing import row_hash
+from vaultd.sources.diaspora.hashing import READING, Hasher
 from vaultd.sources.diaspora.pods import of_one_name
 from vaultd.sources.diaspora.query_parts import (
     all_sources,
@@ -103,6 +103,7 @@ class ChangeFinder:
 
     schema: Schema
     pod_url: str
+    hasher: Hasher
     _followed: list[_Followed] = field(init=False)
     _tables: dict[str, Table] = field(init=False, default_factory=dict)
     _keys: dict[str, set[str]] = field(init=False, default_factory=dict)
@@ -132,7 +133,7 @@ class ChangeFinder:
         if place is None:
             return ANY
         columns = [(name, list(table.c.keys())) for name, table in self._tables.items()]
-        parts = (vaultd.__version__, self.pod_url, place.server, columns)
+        parts = (vaultd.__version__, READING, self.pod_url, place.server, columns)
         mark = hashlib.blake2b(repr(parts).encode()).digest()
         before = _decode(since, mark)
         found = None if before is None else new_rows(connection, self._tables, before.transaction)
@@ -145,9 +146,9 @@ class ChangeFinder:
                 tables[name] = old
                 continue
             keys = [column for column in table.columns if column.name in self._keys[name]]
-            tables[name], known = sums(
-                connection, table, [next(iter(table.columns)), *keys], old.greatest if old else 0
-            )
+            keys.insert(0, next(iter(table.columns)))
+            greatest = old.greatest if old else 0
+            tables[name], known = sums(connection, table, keys, greatest, self.hasher)
             if followed is not None:
                 if known != old or (too_many(new) and name != "users"):
                     followed = None  # a row went away, or may now be somebody else's
@@ -183,7 +184,7 @@ class ChangeFinder:
     ) -> tuple[dict[int, int], list[int]]:
         """Return hashes of the rows of `users` without the noise of sign-ins, and who differs."""
         users = self.schema["users"]
-        query = select(users.c.id, row_hash(kept(users)))
+        query = select(users.c.id, self.hasher.row(kept(users)))
         known: dict[int, int] = {}
         if before is not None and new is not None:
             known = dict(zip(array("q", before.users), array("q", before.rows), strict=True))

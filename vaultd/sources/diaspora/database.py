@@ -29,6 +29,7 @@ _PLANNING: Final = (
     ("cursor_tuple_fraction", "1"),
     ("random_page_cost", "1.1"),
     ("work_mem", "32MB"),
+    ("datestyle", "ISO"),  # rows are hashed as text
 )
 
 

@@ -18,7 +18,7 @@ from vaultd.sources.base import SourceAccount
 from vaultd.sources.diaspora.account import hidden_ids
 from vaultd.sources.diaspora.batch import CHUNK
 from vaultd.sources.diaspora.database import fetch_all
-from vaultd.sources.diaspora.hashing import Hasher
+from vaultd.sources.diaspora.hashing import READING, hasher_of
 from vaultd.sources.diaspora.pods import of_one_name
 from vaultd.sources.diaspora.questions import Question, counted
 from vaultd.sources.diaspora.schema import Schema
@@ -42,9 +42,9 @@ class Fingerprints:
         self._dialect = connection.dialect.name
         version: Any = getattr(connection.dialect, "server_version_info", None) or (0,)
         self._version = version[0] * 10000
-        self._hasher = Hasher(self._dialect, extended=self._version >= 140000)
+        self._hasher = hasher_of(schema, connection)
         self.schema = schema
-        self._seed = repr((vaultd.__version__, pod_url)).encode()
+        self._seed = repr((vaultd.__version__, READING, pod_url)).encode()
         # The other one is made when it is first asked: some accounts far apart.
         self._statements = {True: self._statement(dense=True)}
 

@@ -8,73 +8,79 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import CHAR, BigInteger, LargeBinary, Text, cast, func, literal_column
+from sqlalchemy import (
+    CHAR,
+    BigInteger,
+    Connection,
+    LargeBinary,
+    Text,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects.mysql import BIGINT
 from sqlalchemy.dialects.postgresql import BIT
 
+from vaultd.sources.diaspora.schema import Schema
+
 Columns: TypeAlias = "list[Any]"
 
+# What is read of the rows and how it is hashed: with another number every account is read again.
+READING: Final = 2
 _ROWS: Final = "vaultd_rows"
-# Types whose equality in PostgreSQL is equality of what a record holds; others go as text.
-_EXACT: Final = frozenset(
-    "SMALLINT INTEGER BIGINT BOOLEAN VARCHAR TEXT TIMESTAMP DATE BYTEA".split()
-)
 
 
 class Hasher:
-    """Makes the aggregates of one engine. `extended` is for PostgreSQL 14 and later.
+    """Makes the aggregates of one engine: a hash of 64 bits or more per row, and their sum.
 
-    The aggregates of two sets of rows are equal only if the sets are: NULL is not '', no
-    separator can be confused, and a row that is there twice counts twice (docs: each engine's
-    own hash of 64 bits or more per row; beside a sum PostgreSQL and MySQL have an XOR).
+    The sums of two sets of rows are equal only if the sets are: NULL is not '', no separator can
+    be confused, a row that is there twice counts twice. The hash of a row is a cryptographic one
+    over the whole row, so rows that exchange a value have others; `key` keeps those who can
+    write rows from looking for some whose sum is that of others (decision 0006).
     """
 
-    def __init__(self, dialect: str, *, extended: bool = False) -> None:
-        self._rows = {
-            "postgresql": _extended if extended else _md5_of_record,
-            "mysql": _md5_of_lengths,
-        }.get(dialect, _registered)
+    def __init__(self, dialect: str, key: str, *, sha: bool = True) -> None:
+        """`sha` is False for PostgreSQL 10 and older, which have only MD5."""
+        self._key = key
+        self._dialect, self._sha = dialect, sha
 
     def rows(self, columns: Sequence[Any]) -> Columns:
         """Return the labelled aggregates, all text or bytes, over these columns of the rows."""
-        return [
-            func.count().label("n"),
-            *(value.label(f"h{i}") for i, value in enumerate(self._rows(columns))),
-        ]
+        return [func.count().label("n"), self._sum(columns).label("h")]
+
+    def row(self, columns: Sequence[Any]) -> Any:
+        """Return the 64-bit hash of a row of PostgreSQL."""
+        # A record as text quotes what needs it, and has nothing for NULL but "" for an empty text.
+        record = cast(func.row(cast(literal_column(f"'{self._key}'"), Text), *columns), Text)
+        if self._sha:  # to SQL_ASCII means the bytes as they are, whatever they are
+            digest = func.encode(func.sha256(func.convert_to(record, "SQL_ASCII")), "hex")
+        else:
+            digest = func.md5(record)
+        return cast(cast(func.concat("x", func.substr(digest, 1, 16)), BIT(64)), BigInteger)
+
+    def _sum(self, columns: Sequence[Any]) -> Any:
+        if self._dialect == "postgresql":
+            return cast(func.sum(self.row(columns)), Text)
+        # As bytes: a text that is no UTF-8 could not be handed to a function.
+        plain = [cast(column, LargeBinary) for column in (literal(self._key), *columns)]
+        if self._dialect != "mysql":
+            return getattr(func, _ROWS)(*plain)
+        # Each value with its length before it, `-` for NULL.
+        parts = (func.coalesce(func.concat(func.length(p), ":", p), "-") for p in plain)
+        digest = func.left(func.sha2(func.concat("", *parts), 256), 16)
+        return cast(func.sum(cast(func.conv(digest, 16, 10), BIGINT(unsigned=True))), CHAR)
 
 
-def _exact(column: Any) -> Any:
-    return column if str(column.type).partition("(")[0] in _EXACT else cast(column, Text)
-
-
-def row_hash(columns: Sequence[Any]) -> Any:
-    """Return the 64-bit hash of a row of PostgreSQL 14 or later."""
-    return func.hash_record_extended(func.row(*map(_exact, columns)), literal_column("0"))
-
-
-def _extended(columns: Sequence[Any]) -> Columns:
-    return [cast(func.sum(row_hash(columns)), Text)]
-
-
-def _md5_of_record(columns: Sequence[Any]) -> Columns:
-    # A record as text quotes what needs it, and has nothing for NULL but "" for an empty text.
-    digest = func.md5(cast(func.row(*columns), Text))
-    halves = (func.concat("x", func.substr(digest, first, 16)) for first in (1, 17))
-    return [cast(func.sum(cast(cast(half, BIT(64)), BigInteger)), Text) for half in halves]
-
-
-def _md5_of_lengths(columns: Sequence[Any]) -> Columns:
-    # Each value with its length before it, `-` for NULL.
-    plain = (cast(column, LargeBinary) for column in columns)
-    parts = (func.coalesce(func.concat(func.length(p), ":", p), "-") for p in plain)
-    digest = func.left(func.md5(func.concat("", *parts)), 16)
-    row = cast(func.conv(digest, 16, 10), BIGINT(unsigned=True))
-    return [cast(func.sum(row), CHAR)]
-
-
-def _registered(columns: Sequence[Any]) -> Columns:
-    # As bytes: a text with bytes that are no UTF-8 could not be handed to the function.
-    return [getattr(func, _ROWS)(*(cast(column, LargeBinary) for column in columns))]
+def hasher_of(schema: Schema, connection: Connection) -> Hasher:
+    """Return the hasher for a pod. Its key comes from what only the pod knows, and stays."""
+    users = schema["users"]
+    query = select(users.c.serialized_private_key).order_by(users.c.id).limit(1)
+    secret = connection.execute(query).scalar()
+    key = hashlib.blake2b(repr(secret).encode(), digest_size=16, person=b"vaultd-row-key")
+    version = getattr(connection.dialect, "server_version_info", None) or (0,)
+    return Hasher(connection.dialect.name, key.hexdigest(), sha=version >= (11,))
 
 
 class _Rows:

@@ -7,6 +7,8 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from vaultd.sources.diaspora.hashing import READING
+
 # The checkpoint tells a crash, after which transactions that were lost give their numbers back.
 _POSTGRESQL: Final = """
 SELECT {prefix}xmin({snapshot}) = {prefix}xmax({snapshot}) AND NOT pg_is_in_recovery(),
@@ -26,12 +28,12 @@ def moment(connection: Connection) -> bytes | None:
     PostgreSQL: the snapshot, if no transaction that writes is open. SQLite without a
     write-ahead log: the header's change counter and the file itself. MySQL: None.
     """
-    name = connection.dialect.name
+    name, found = connection.dialect.name, None
     if name == "postgresql":
-        return _postgresql(connection)
-    if name == "sqlite":
-        return _sqlite(connection)
-    return None
+        found = _postgresql(connection)
+    elif name == "sqlite":
+        found = _sqlite(connection)
+    return None if found is None else b"%d\0%b" % (READING, found)
 
 
 def _postgresql(connection: Connection) -> bytes | None:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from vaultd.sources.diaspora.database import fetch_all
-from vaultd.sources.diaspora.hashing import row_hash
+from vaultd.sources.diaspora.hashing import Hasher
 
 OLDEST: Final = (15,)  # of PostgreSQL, tried; 14 lacks nothing that is known
 # Numbers of transactions are compared modulo 2^32; half of that is the most there can be between.
@@ -110,9 +110,11 @@ def new_rows(
     return {name: (count, list(numbers or ())) for name, count, numbers in rows}
 
 
-def sums(connection: Connection, table: Table, keys: list[Column[Any]], before: int) -> list[Sum]:
+def sums(
+    connection: Connection, table: Table, keys: list[Column[Any]], before: int, hasher: Hasher
+) -> list[Sum]:
     """Return the sum of all rows of a table, and that of the rows up to number `before`."""
-    row = row_hash(keys)
+    row = hasher.row(keys)
     number = _number(table)
     old = number <= before
     values = connection.execute(

@@ -19,6 +19,7 @@ from vaultd.sources.diaspora.database import STREAM, open_engine, snapshot
 from vaultd.sources.diaspora.fingerprints import Fingerprints
 from vaultd.sources.diaspora.graph import read_graph
 from vaultd.sources.diaspora.guest import Limits, Pace
+from vaultd.sources.diaspora.hashing import hasher_of
 from vaultd.sources.diaspora.moment import moment
 from vaultd.sources.diaspora.packing import Item
 from vaultd.sources.diaspora.people import read_inbox, read_people
@@ -145,7 +146,8 @@ class DiasporaSource:
         with self._snapshot() as connection:
             schema = self._schema_of(connection)
             if self._changes is None or self._changes.schema is not schema:
-                self._changes = ChangeFinder(schema, self._pod_url)
+                hasher = hasher_of(schema, connection)
+                self._changes = ChangeFinder(schema, self._pod_url, hasher)
             return self._changes.changes(connection, since)
 
     def moment(self) -> bytes | None:

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from vaultd.backends.base import Finding, ObjectInfo, Space, check_name
 from vaultd.backends.folder_walk import Entry, FolderWalk
-from vaultd.backends.ftp_listing import MAX_NAMES, is_ours
 from vaultd.backends.promised_data import promised_pieces
 from vaultd.backends.session_pool import SessionPool
-from vaultd.backends.sftp_channel import HARD_LINK, SPACE, SftpChannel
+from vaultd.backends.sftp_channel import SPACE, SftpChannel
 from vaultd.backends.sftp_errors import sftp_errors
-from vaultd.backends.sftp_packets import Code
+from vaultd.backends.sftp_listing import entries
+from vaultd.backends.sftp_packets import Attributes, Code
+from vaultd.backends.sftp_publish import SftpPublisher, another_size, exists, is_there
 from vaultd.backends.sftp_requests import StatusError
 from vaultd.backends.sftp_settings import SftpSettings
-from vaultd.backends.sftp_upload import SftpUpload
+from vaultd.backends.sftp_upload import SftpUpload, refuses_to_sync
 from vaultd.backends.temporary import beside, is_leftover, new_temporary
-from vaultd.errors import ObjectExists, ObjectMissing, PlaceBusy, PlaceError, PlaceFull
+from vaultd.errors import ObjectMissing, PlaceBusy, PlaceError, PlaceFull
 
 if TYPE_CHECKING:
     from vaultd.backends.sftp_session import SshConnection
@@ -36,8 +37,9 @@ class SftpBackend:
 
     A name is taken by a hard link (OpenSSH's extension), which fails where the name is there;
     without it by SFTP's own rename, which OpenSSH carries out without replacing. `probe()`
-    tries both. Only `create=True` makes the place's folder: a missing one is a disk that is
-    not mounted.
+    tries both. What a server offers and then refuses is not asked for again.
+
+    Only `create=True` makes the place's folder: a missing one is a disk that is not mounted.
     """
 
     def __init__(self, settings: SftpSettings, *, create: bool = False) -> None:
@@ -45,7 +47,8 @@ class SftpBackend:
         self._create = create
         self._connection: SshConnection | None = None
         self._connecting = Lock()
-        self._links = True
+        self._publisher = SftpPublisher(settings.where)
+        self._syncs: bool | None = None  # whether a sync was carried out
         self._channels: SessionPool[SftpChannel] = SessionPool(self._connect, settings.channels)
 
     def __repr__(self) -> str:
@@ -94,19 +97,17 @@ class SftpBackend:
         path = self._path(check_name(name))
         temporary = beside(path, new_temporary())
         with self._channel() as channel:
-            if size >= _ASK_FIRST and self._is_there(channel, path):
-                raise self._exists(name)
+            if size >= _ASK_FIRST and is_there(channel, path):
+                raise exists(name, self._settings.where)
             try:
                 self._upload(channel, temporary, name, data, size)
-                self._publish(channel, temporary, path, name)
+                with self._doing(f"take the name {name}", unknown=True):
+                    self._publisher.publish(channel, temporary, path, name, size)
             finally:
                 # What cannot be removed now is invisible, and removed by a later probe().
                 if channel.usable:
                     with suppress(PlaceError), self._doing("remove a temporary file"):
                         channel.remove(temporary)
-
-    def _exists(self, name: str) -> ObjectExists:
-        return ObjectExists(f"{name} is already on the SFTP server {self._settings.where}.")
 
     def _upload(
         self, channel: SftpChannel, temporary: str, name: str, data: BinaryIO, size: int
@@ -120,7 +121,10 @@ class SftpBackend:
                 with self._doing(what):
                     upload.write(piece)
             with self._doing(what):
-                stored = upload.finish().size
+                stored = upload.finish(sync=self._syncs is not False).size
+                self._judge_sync(channel, upload)
+                if stored != size:  # some know it only by the path, once the file is closed
+                    stored = channel.stat(temporary).size
         except BaseException as error:
             if channel.usable:
                 with suppress(PlaceError), self._doing(what):
@@ -132,11 +136,16 @@ class SftpBackend:
                     ) from error
             raise
         if stored != size:
-            raise PlaceError(
-                f"The SFTP server {self._settings.where} stored {stored} of {size} bytes of "
-                f"{name}.",
-                hint="Is its disk full or broken? Run again.",
-            )
+            raise another_size(name, size, stored, self._settings.where)
+
+    def _judge_sync(self, channel: SftpChannel, upload: SftpUpload) -> None:
+        """Raise the refusal to sync one file, unless this server syncs no file at all."""
+        if upload.refused is None:
+            self._syncs = self._syncs is not False
+        elif self._syncs or not refuses_to_sync(channel, self._path(new_temporary())):
+            raise upload.refused
+        else:
+            self._syncs = False
 
     def _begin(self, channel: SftpChannel, temporary: str, name: str) -> SftpUpload:
         try:
@@ -151,7 +160,7 @@ class SftpBackend:
         """Return whether a write failed for want of room, which version 3 has no status for."""
         if SPACE not in channel.extensions:
             return False
-        with suppress(PlaceError), self._doing("tell the room left"):
+        with suppress(PlaceError, StatusError), self._doing("tell the room left"):
             return channel.space(self._path(""))[1] < _FULL_BELOW
         return False
 
@@ -168,38 +177,6 @@ class SftpBackend:
             elif not channel.stat(path).is_folder:  # another thread may have made it
                 raise
 
-    def _publish(self, channel: SftpChannel, temporary: str, path: str, name: str) -> None:
-        """Give an uploaded file its final name; raises ObjectExists."""
-        what = f"take the name {name}"
-        if self._links and HARD_LINK in channel.extensions:
-            with self._doing(what, unknown=True):
-                try:
-                    channel.hard_link(temporary, path)
-                except StatusError:
-                    if self._is_there(channel, path):
-                        raise self._exists(name) from None
-                else:
-                    return
-        with self._doing(what, unknown=True):
-            if self._is_there(channel, path):  # some servers' rename would replace it
-                raise self._exists(name)
-            try:
-                channel.rename(temporary, path)
-            except StatusError:
-                if self._is_there(channel, path):
-                    raise self._exists(name) from None
-                raise
-        self._links = False  # there is no such extension, or its file system has no links
-
-    def _is_there(self, channel: SftpChannel, path: str) -> bool:
-        """Return whether there is a file; raises StatusError where that cannot be told."""
-        try:
-            return channel.stat(path).is_file
-        except StatusError as error:
-            if error.code != Code.NO_SUCH_FILE:
-                raise
-            return False
-
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Return bytes of an object; see Backend.read."""
         path = self._path(check_name(name))
@@ -207,11 +184,11 @@ class SftpBackend:
             try:
                 handle = channel.open_to_read(path)
             except StatusError as error:
-                if error.code != Code.NO_SUCH_FILE and self._is_there(channel, path):
+                if error.code != Code.NO_SUCH_FILE and is_there(channel, path):
                     raise
                 raise self._missing(name) from None
             try:
-                found = channel.attributes(handle)
+                found = _open_file(channel, handle, path)
                 if not found.is_file or found.size is None:
                     raise self._missing(name)
                 left = max(0, found.size - offset)
@@ -239,32 +216,8 @@ class SftpBackend:
         return FolderWalk(self._entries, readers=self._settings.channels)
 
     def _entries(self, folder: str) -> Sequence[Entry]:
-        found, seen = [], 0
         with self._channel() as channel, self._doing("list a folder"):
-            try:
-                for raw, attributes in channel.entries(self._path(folder)):
-                    seen += 1
-                    if seen > MAX_NAMES:
-                        channel.close()
-                        raise PlaceError(
-                            f"The SFTP server {self._settings.where} lists more than {MAX_NAMES} "
-                            "names in one folder.",
-                            hint="Give the vaults a folder of their own.",
-                        )
-                    name = raw.decode("ascii", "replace")
-                    if not is_ours(name):
-                        continue
-                    if attributes.permissions is None or attributes.size is None:
-                        attributes = channel.stat(self._path(_joined(folder, name)), follow=False)
-                    if attributes.is_file or attributes.is_folder:
-                        size = attributes.size if attributes.is_file else None
-                        found.append(Entry(name, size))
-            except StatusError as error:
-                if error.code != Code.NO_SUCH_FILE and (
-                    not folder or channel.stat(self._path(folder)).is_folder
-                ):
-                    raise
-        return found
+            return entries(channel, self._path, folder, self._settings.where)
 
     def delete(self, name: str) -> None:
         """Remove an object; see Backend.delete."""
@@ -273,7 +226,7 @@ class SftpBackend:
             try:
                 channel.remove(path)
             except StatusError as error:
-                if error.code != Code.NO_SUCH_FILE and self._is_there(channel, path):
+                if error.code != Code.NO_SUCH_FILE and is_there(channel, path):
                     raise
 
     def space(self) -> Space:
@@ -281,7 +234,10 @@ class SftpBackend:
         with self._channel() as channel, self._doing("tell the room left"):
             if SPACE not in channel.extensions:
                 return Space(None, None)
-            total, free = channel.space(self._path(""))
+            try:
+                total, free = channel.space(self._path(""))
+            except StatusError:
+                return Space(None, None)  # offered, and refused; probe() says so
         return Space(total, min(free, total))
 
     def probe(self) -> Sequence[Finding]:
@@ -289,7 +245,7 @@ class SftpBackend:
         from vaultd.backends.sftp_probe import probe
 
         with self._channel() as channel, self._doing("be tried out"):
-            findings = probe(channel, self._path)
+            findings = probe(channel, self._path, self._settings.where)
         for name in self._walk().temporaries():
             if is_leftover(name.rpartition("/")[2]):
                 with self._channel() as channel, self._doing(f"remove {name}"):
@@ -301,5 +257,10 @@ class SftpBackend:
         return findings
 
 
-def _joined(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name
+def _open_file(channel: SftpChannel, handle: bytes, path: str) -> Attributes:
+    """Return what an open file is: by its path where a server cannot tell, or says 0 bytes."""
+    try:
+        found = channel.attributes(handle)
+    except StatusError:
+        return channel.stat(path)
+    return found if found.size else channel.stat(path)

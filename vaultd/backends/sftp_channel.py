@@ -114,9 +114,12 @@ class SftpChannel(SftpRequests):
         content = packets.string(handle) + packets.long(offset) + packets.number(length)
         return self.send(Kind.READ, content)
 
-    def entries(self, path: str) -> Iterator[tuple[bytes, Attributes]]:
-        """Yield the names in a folder, as the bytes they are, and what each is."""
-        handle = self.ask(Kind.OPENDIR, packets.string(path), Kind.HANDLE).string()
+    def open_folder(self, path: str) -> bytes:
+        """Open a folder to list it and return its handle."""
+        return self.ask(Kind.OPENDIR, packets.string(path), Kind.HANDLE).string()
+
+    def entries(self, handle: bytes) -> Iterator[tuple[bytes, Attributes]]:
+        """Yield the names in an open folder, as the bytes they are, and what each is; close it."""
         try:
             while True:
                 try:

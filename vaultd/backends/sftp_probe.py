@@ -7,26 +7,31 @@ from contextlib import suppress
 from typing import Final
 
 from vaultd.backends.base import Finding
+from vaultd.backends.folder_walk import Entry
 from vaultd.backends.sftp_channel import HARD_LINK, SPACE, SftpChannel
+from vaultd.backends.sftp_listing import entries
+from vaultd.backends.sftp_publish import is_there, makes_links
 from vaultd.backends.sftp_requests import StatusError
 from vaultd.backends.sftp_upload import SYNC, SftpUpload
-from vaultd.backends.temporary import new_temporary
+from vaultd.backends.temporary import beside, new_temporary
 
 _CONTENT: Final = bytes(range(256)) * 300  # three blocks
 
 
-def probe(channel: SftpChannel, path: Callable[[str], str]) -> Sequence[Finding]:
-    """Store, list, read and link two temporary files. Raises what SftpRequests raises."""
+def probe(channel: SftpChannel, path: Callable[[str], str], where: str) -> Sequence[Finding]:
+    """Store, list, read and link two temporary files. Raises what a channel raises."""
     first, second = new_temporary(), new_temporary()
     try:
+        refused: StatusError | None = None
         for name, content in ((first, _CONTENT), (second, b"second")):
             upload = SftpUpload(channel, path(name))
             upload.write(content)
             upload.finish()
+            refused = refused or upload.refused
         return [
             _content(channel, path(first)),
-            _listing(channel, path(""), first),
-            _sync(channel),
+            _listing(entries(channel, path, "", where), first),
+            _sync(channel, refused),
             _space(channel, path("")),
             _replacing(channel, path(first), path(second)),  # last: it may rename
         ]
@@ -38,6 +43,8 @@ def probe(channel: SftpChannel, path: Callable[[str], str]) -> Sequence[Finding]
 
 
 def _content(channel: SftpChannel, path: str) -> Finding:
+    if channel.stat(path).size != len(_CONTENT):
+        return Finding("bytes", False, "the server does not tell the true size of a file")
     handle = channel.open_to_read(path)
     try:
         whole = channel.read(handle, 0, len(_CONTENT) + 1)
@@ -50,52 +57,56 @@ def _content(channel: SftpChannel, path: str) -> Finding:
     return Finding("bytes", fine, said if fine else "what is read is not what was stored")
 
 
-def _listing(channel: SftpChannel, folder: str, name: str) -> Finding:
-    found = [what for raw, what in channel.entries(folder) if raw == name.encode()]
-    fine = len(found) == 1 and found[0].is_file and found[0].size == len(_CONTENT)
+def _listing(listed: Sequence[Entry], name: str) -> Finding:
+    found = [entry.size for entry in listed if entry.name == name]
+    fine = found == [len(_CONTENT)]
     said = "a new file is listed at once with its size"
     return Finding("listing", fine, said if fine else "a new file is not listed with its size")
 
 
-def _sync(channel: SftpChannel) -> Finding:
-    if SYNC in channel.extensions:
+def _sync(channel: SftpChannel, refused: StatusError | None) -> Finding:
+    if SYNC in channel.extensions and refused is None:
         return Finding("sync", True, "a stored object is on the disk before it counts as stored")
-    return Finding(
-        "sync", False, "there is no fsync: a power cut there may lose what was stored just before"
-    )
+    why = "there is no fsync" if refused is None else "fsync is offered and then refused"
+    lost = "a power cut there may lose what was stored just before"
+    return Finding("sync", False, f"{why}: {lost}", grave=False)
 
 
 def _space(channel: SftpChannel, folder: str) -> Finding:
+    why = "there is no statvfs"
     if SPACE in channel.extensions:
-        channel.space(folder)
-        return Finding("space", True, "the room left is known")
-    return Finding("space", False, "the room left cannot be asked for: there is no statvfs")
+        try:
+            channel.space(folder)
+        except StatusError:
+            why = "statvfs is offered and then refused"
+        else:
+            return Finding("space", True, "the room left is known")
+    return Finding("space", False, f"the room left cannot be asked for: {why}", grave=False)
 
 
 def _replacing(channel: SftpChannel, first: str, second: str) -> Finding:
     what = "create without replacing"
-    if HARD_LINK in channel.extensions:
-        third = f"{second[:-16]}{new_temporary()[-16:]}"
-        try:
-            channel.hard_link(second, third)
-        except StatusError:
-            linked = False  # its file system has none
-        else:
-            linked = True
-            channel.remove(third)
-        if linked:
-            try:
-                channel.hard_link(second, first)
-            except StatusError:
-                return Finding(what, True, "an object that is there is never replaced (links)")
+    linked = HARD_LINK in channel.extensions and makes_links(channel, second)
+    if linked:
+        with suppress(StatusError):
+            channel.hard_link(second, first)
+        if channel.stat(first).size != len(_CONTENT):
             return Finding(what, False, "a second link of one name replaced the first")
-    try:
+        return Finding(what, True, "an object that is there is never replaced (links)")
+    third = beside(second, new_temporary())
+    channel.rename(second, third)
+    if not is_there(channel, third):
+        said = "the server says that it renamed a file, and it has not: nothing can be stored"
+        return Finding(what, False, said)
+    channel.rename(third, second)
+    with suppress(StatusError):
         channel.rename(second, first)
-    except StatusError:
+    if channel.stat(first).size == len(_CONTENT):
         return Finding(what, True, "an object that is there is never replaced (rename)")
     return Finding(
         what,
         False,
         "a rename replaces what is there, and there are no hard links: of two writers of one "
         "name at the same moment the later wins, with its whole object",
+        grave=False,
     )

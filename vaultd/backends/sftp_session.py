@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import socket
 from contextlib import suppress
@@ -15,6 +14,7 @@ from vaultd.backends.session_pool import TooManySessions
 from vaultd.backends.sftp_channel import SftpChannel
 from vaultd.backends.sftp_errors import broken, sftp_errors
 from vaultd.backends.sftp_host_key import PinnedKeys
+from vaultd.backends.sftp_key import private_key
 from vaultd.backends.sftp_packets import Code
 from vaultd.backends.sftp_requests import StatusError
 from vaultd.backends.sftp_settings import SftpSettings
@@ -168,19 +168,7 @@ class SshConnection:
                 raise PlaceError(
                     f"{what} cannot be read ({error.strerror}).", hint="May this user read it?"
                 ) from error
-        for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
-            try:
-                return kind.from_private_key(io.StringIO(text), settings.passphrase)
-            except paramiko.PasswordRequiredException:
-                raise PlaceRefused(
-                    f"{what} is locked by a passphrase.", hint="Give it as `passphrase`."
-                ) from None
-            except (paramiko.SSHException, ValueError):
-                continue
-        raise PlaceRefused(
-            f"{what} cannot be opened.",
-            hint="It is an Ed25519, ECDSA or RSA key; is the passphrase right?",
-        )
+        return private_key(text, settings.passphrase, what)
 
     def _authenticate(self, transport: paramiko.Transport, key: paramiko.PKey | None) -> None:
         settings = self._settings

@@ -65,6 +65,10 @@ class WrongKeyError(VaultdError):
     code = "wrong-key"
 
 
+class NoVaultError(WrongKeyError):
+    """The words are valid, but the place holds no vault that they open."""
+
+
 class PlaceError(VaultdError):
     """A place (target) cannot be reached, read or written.
 
@@ -76,6 +80,12 @@ class PlaceError(VaultdError):
     exit_code = 6
     code = "place"
     move: ClassVar[str] = "fix"
+
+
+class NothingHere(PlaceError):
+    """The place can be read, but holds no vault at all."""
+
+    code = "no-vault"
 
 
 class PlaceBusy(PlaceError):

@@ -99,12 +99,13 @@ def select(
                 f"{word[:40]!r} is no kind of record.",
                 hint=f"Words: {', '.join(_WORDS)}; kinds: {', '.join(KINDS)}.",
             )
-    return Selection(
-        frozenset(kinds) | ALWAYS if only else None,
-        _moment("--since", since),
-        _moment("--until", until),
-        post,
-    )
+    first, end = _moment("--since", since), _moment("--until", until)
+    if first is not None and end is not None and first >= end:
+        raise UsageError(
+            f"--since {rfc3339(first)} is not before --until {rfc3339(end)}: nothing lies between.",
+            hint="--until is where it ends, and is itself left out.",
+        )
+    return Selection(frozenset(kinds) | ALWAYS if only else None, first, end, post)
 
 
 def _moment(option: str, value: str | None) -> datetime | None:

@@ -19,7 +19,7 @@ from tests.vault.small_vault import Objects
 from vaultd.backup.own_targets import belongs, unsealed
 from vaultd.errors import DamageError
 from vaultd.keys import SealingKey, Secrets
-from vaultd.restore.escrow import secrets_for
+from vaultd.restore.account_vault import open_account
 from vaultd.state.database import FILE_NAME
 from vaultd.state.digests import Digests
 from vaultd.state.index import AccountIndex
@@ -72,7 +72,7 @@ def _open(sealed: bytes) -> None:
     typed(open_secret, sealed, PODMIN)
     place = Objects({escrow_name(VAULT, sealed): sealed, f"{VAULT}/escrow-x": b""})
     for account in (None, "a", "a@b"):
-        typed(secrets_for, place, PODMIN, account)
+        typed(lambda who: open_account(place, PODMIN, (), account=who), account)
 
 
 @given(hostile(SEALED))

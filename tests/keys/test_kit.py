@@ -289,3 +289,12 @@ def test_hostile_text_is_refused_quickly(hostile: str) -> None:
 def test_a_file_without_end_is_not_read_to_its_end() -> None:
     with pytest.raises(WrongKeyError, match="far too long"):
         kit.read(Path("/dev/zero"))
+
+
+def test_a_pod_key_added_by_hand_is_read_and_its_lack_is_told_on_the_sheet() -> None:
+    bare = kit.render(Kit(SECRET))
+    assert "names no pod key" in bare
+    assert kit.parse(f"{bare}\n  {POD}\n").pod_keys == (POD,)
+    assert kit.parse(f"{WORDS}\nPod key: {POD}\n").pod_keys == (POD,)
+    assert kit.parse(f"{WORDS}\n{POD}\n").pod_keys == (POD,)
+    assert "names no pod key" not in kit.render(FULL)

@@ -1,4 +1,4 @@
-"""`--from` and `--to`: a PLACE is a URL, the name of a target in the config, or `USER@own`.
+"""`--from` and `--to`: a PLACE is a folder, a URL, a target's name in the config, or `USER@own`.
 
 The credentials of a URL come from VAULTD_PLACE_… variables, named like the keys of a target; where
 two places need different ones, from VAULTD_FROM_… and VAULTD_TO_….
@@ -15,7 +15,7 @@ import click
 from vaultd.backends.base import Backend
 from vaultd.backends.place import open_place
 from vaultd.cli.workplace import load_config
-from vaultd.errors import UsageError
+from vaultd.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from vaultd.config import Target
@@ -24,7 +24,11 @@ _PREFIXES: Final = ("VAULTD_PLACE_", "VAULTD_FROM_", "VAULTD_TO_")
 _OWN: Final = "@own"
 
 PLACE = click.option(
-    "--from", "place_url", required=True, metavar="PLACE", help="A URL, or a target's name."
+    "--from",
+    "place_url",
+    required=True,
+    metavar="PLACE",
+    help="A folder, a URL, or a target's name.",
 )
 
 
@@ -35,9 +39,23 @@ def place_of(
 
     Raises UsageError, ConfigError, PlaceError, and what opening a user's own target raises.
     """
-    if ":" in text or "/" in text:
+    if _is_path(text):
+        text = _url_of(text)
+    if ":" in text:
         return open_place(text, _from_variables(text, role), create=create)
-    config = load_config(config_path)
+    try:
+        config = load_config(config_path)
+    except ConfigError:
+        if config_path is not None:
+            raise
+        if Path(text).is_dir():
+            return open_place(_url_of(text), create=create)
+        raise UsageError(
+            f"{text[:40]!r} is no folder here and no URL, and no config could be read that would "
+            "have it as a target.",
+            hint="A place is a folder like /srv/vaults, a URL like file:///srv/vaults, or with "
+            "--config FILE the name of a target.",
+        ) from None
     if text.endswith(_OWN):
         from vaultd.backup.own_setting import open_own_target
         from vaultd.state.store import State
@@ -45,12 +63,34 @@ def place_of(
         state = State(Path(config.state.path))
         return open_own_target(config, state, text.removesuffix(_OWN))[1]
     targets = config.targets
-    if text not in targets:
-        raise UsageError(
-            f"{text[:40]!r} is neither a URL nor a target of the config.",
-            hint=f"Its targets are {', '.join(targets)}; a URL reads like file:///srv/vaults.",
-        )
-    return open_place(targets[text].url, targets[text], name=text, create=create)
+    if text in targets:
+        return open_place(targets[text].url, targets[text], name=text, create=create)
+    if Path(text).is_dir():
+        return open_place(_url_of(text), create=create)
+    raise UsageError(
+        f"{text[:40]!r} is no folder here, no URL and no target of the config.",
+        hint=f"Its targets are {', '.join(targets)}; a folder reads like /srv/vaults, a URL like "
+        "file:///srv/vaults.",
+    )
+
+
+def shown(text: str) -> str:
+    """Return a place as it may be repeated: never with a password."""
+    if ":" not in text or _is_path(text) or text.startswith("file:"):
+        return text
+    from vaultd.config import redact_url
+
+    return redact_url(text)
+
+
+def _is_path(text: str) -> bool:
+    return text in (".", "..") or text.startswith(("/", "./", "../", "~")) or (
+        "/" in text and ":" not in text
+    )  # fmt: skip
+
+
+def _url_of(path: str) -> str:
+    return Path(path).expanduser().absolute().as_uri()
 
 
 def _from_variables(url: str, role: str) -> Target | None:

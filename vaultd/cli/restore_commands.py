@@ -8,63 +8,45 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vaultd.cli.kit_place import ACCOUNT, FROM, KIT, POD_KEY, VAULT, open_kit
 from vaultd.cli.output import emit_json, line, plural, remark, size
-from vaultd.cli.place_option import PLACE, place_of
+from vaultd.cli.place_option import place_of, shown
 from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
 from vaultd.cli.workplace import CONFIG
-from vaultd.errors import DamageError, UsageError, WrongKeyError
-from vaultd.vault.place import Place
+from vaultd.errors import DamageError, UsageError
 
 if TYPE_CHECKING:
-    from vaultd.restore.snapshot import Snapshot, Vault
+    from vaultd.restore.snapshot import Snapshot
 
-KIT = click.option(
-    "--kit", "kit_source", required=True, metavar="KIT", help="Kit file, or - to type the words."
-)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
-ACCOUNT = click.option("--account", metavar="USER", help="With the podmin's recovery kit: whose.")
-POD_KEY = click.option(
-    "--pod-key",
-    multiple=True,
-    metavar="pod1…",
-    help="Trust this pod key too (the pod got a new one).",
-)
-
-
-def _open(place: Place, kit_source: str, account: str | None, pod_keys: tuple[str, ...]) -> Vault:
-    from vaultd.cli.kit_option import read_kit
-    from vaultd.keys import Secrets, parse_pod_key
-    from vaultd.restore.escrow import secrets_for
-    from vaultd.restore.snapshot import open_with_kit
-
-    kit = read_kit(kit_source)
-    secrets = Secrets.from_secret(kit.secret)
-    pods = [parse_pod_key(text) for text in (*kit.pod_keys, *pod_keys)]
-    try:
-        return open_with_kit(place, secrets, pods)
-    except WrongKeyError as error:
-        if "no vault of this kit" not in error.message:
-            raise
-        return open_with_kit(place, secrets_for(place, secrets, account), pods)
 
 
 @click.command()
 @KIT
-@PLACE
+@FROM
 @ACCOUNT
+@VAULT
 @POD_KEY
 @CONFIG
 @AS_JSON
 def archives(
     kit_source: str,
-    place_url: str,
+    place_text: str | None,
     account: str | None,
+    vault_id: str | None,
     pod_key: tuple[str, ...],
     config_path: Path | None,
     as_json: bool,
 ) -> int:
     """List the points in time that a kit can restore."""
-    vault = _open(place_of(place_url, config_path), kit_source, account, pod_key)
+    vault, _, where = open_kit(
+        kit_source,
+        place_text,
+        config_path,
+        account=account,
+        pod_keys=pod_key,
+        vault_id=vault_id,
+    )
     bad: dict[str, list[str]] = {}
     for problem in vault.problems:
         bad.setdefault(problem.object, []).append(problem.code)
@@ -90,12 +72,16 @@ def archives(
         emit_json(
             {
                 "vault": vault.listing.vault_id,
+                "account": vault.account,
                 "pod_keys": [fingerprint(pod) for pod in sorted(vault.pods)],
+                "pod_key_given": vault.pinned,
+                "notes": vault.remarks,
                 "archives": points,
                 "problems": [_problem(p.code, p.object, p.sentence) for p in vault.problems],
             }
         )
     else:
+        click.echo(f"{vault.account or 'nobody'}: vault {vault.listing.vault_id} in {where}")
         for point in vault.points:
             if not point.complete:
                 continue
@@ -124,33 +110,53 @@ def _problem(code: str, name: str, sentence: str) -> dict[str, object]:
 
 @click.command()
 @click.option("--kit", "kit_source", metavar="KIT", help="Decrypt and check every record too.")
-@PLACE
+@FROM
 @ACCOUNT
+@VAULT
 @POD_KEY
 @CONFIG
 @AS_JSON
 def verify(
     kit_source: str | None,
-    place_url: str,
+    place_text: str | None,
     account: str | None,
+    vault_id: str | None,
     pod_key: tuple[str, ...],
     config_path: Path | None,
     as_json: bool,
 ) -> int:
     """Check signatures, hashes and chains of every vault in a place; with a kit, its records."""
+    from vaultd.restore.nothing_here import nothing_here
     from vaultd.restore.verify import verify_place, verify_records
 
-    place = place_of(place_url, config_path)
     vault = None
     if kit_source is not None:
-        vault = _open(place, kit_source, account, pod_key)
+        vault, place, where = open_kit(
+            kit_source,
+            place_text,
+            config_path,
+            account=account,
+            pod_keys=pod_key,
+            vault_id=vault_id,
+        )
+    elif place_text is None:
+        raise UsageError("Nothing says which place to verify.", hint="Say --from PLACE.")
+    elif account is not None or vault_id is not None or pod_key:
+        raise UsageError(
+            "--account, --vault and --pod-key need a kit.", hint="Say --kit, or leave them out."
+        )
+    else:
+        place, where = place_of(place_text, config_path), shown(place_text)
     result = verify_place(place)
+    if not result.vaults:
+        raise nothing_here(place, where)
     if vault is not None:
         verify_records(vault, result)
     if as_json:
         emit_json(
             {
                 "vaults": result.vaults,
+                "account": vault.account if vault is not None else None,
                 "archives": result.archives,
                 "blobs": result.blobs,
                 "bytes": result.bytes,
@@ -161,7 +167,11 @@ def verify(
     else:
         for problem in result.problems:
             line("✗", problem.sentence, ok=False)
-        records = f", {plural(result.records, 'record')} decrypted" if vault is not None else ""
+        records = (
+            f", {plural(result.records, 'record')} of {vault.account} decrypted"
+            if vault is not None
+            else ""
+        )
         line(
             "✓" if not result.problems else "✗",
             f"{plural(result.vaults, 'vault')}, {plural(result.archives, 'archive')}, "
@@ -174,21 +184,27 @@ def verify(
 
 @click.command()
 @KIT
-@PLACE
+@FROM
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--format", "form", required=True, type=click.Choice(["diaspora", "html", "records"]))
-@click.option("--at", "when", metavar="TIME|SEQUENCE", help="An earlier point in time.")
+@click.option(
+    "--at",
+    "when",
+    metavar="DAY|TIME|SEQUENCE",
+    help="An earlier point in time; a day means its end.",
+)
 @ONLY
 @SINCE
 @UNTIL
 @click.option("--post", metavar="GUID", help="Only this post and what is on it.")
 @ACCOUNT
+@VAULT
 @POD_KEY
 @CONFIG
 @AS_JSON
 def restore(
     kit_source: str,
-    place_url: str,
+    place_text: str | None,
     out: Path,
     form: str,
     when: str | None,
@@ -197,6 +213,7 @@ def restore(
     until: str | None,
     post: str | None,
     account: str | None,
+    vault_id: str | None,
     pod_key: tuple[str, ...],
     config_path: Path | None,
     as_json: bool,
@@ -205,9 +222,23 @@ def restore(
     from vaultd.restore.snapshot import Snapshot
     from vaultd.selection import select
 
-    vault = _open(place_of(place_url, config_path), kit_source, account, pod_key)
     selection = select(only, since, until, post or "")
+    vault, _, _ = open_kit(
+        kit_source,
+        place_text,
+        config_path,
+        account=account,
+        pod_keys=pod_key,
+        vault_id=vault_id,
+        when=when,
+    )
     snapshot = Snapshot(vault, vault.at(when), selection)
+    if post and not any(record.id == post for record in snapshot.records({"post"})):
+        raise UsageError(
+            f"There is no post {post[:80]!r} of {snapshot.manifest.account} as of "
+            f"{snapshot.manifest.time} that this restore would take.",
+            hint="A post is named by its GUID: the end of its address on the pod.",
+        )
     try:
         out.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -227,6 +258,9 @@ def restore(
         emit_json(
             {
                 "account": snapshot.manifest.account,
+                "vault": vault.listing.vault_id,
+                "pod_key_given": vault.pinned,
+                "notes": vault.remarks,
                 "at": snapshot.manifest.time,
                 "sequence": snapshot.sequence,
                 "format": form,

@@ -57,7 +57,7 @@ def init(user: str | None, yes: bool, config_path: Path | None) -> None:
                 raise
             line("✗", f"target {name}: {error}", ok=False)
     pod_key = PodKey.load_or_create(state / "pod.key")
-    line("✓", f"pod key {pod_key.fingerprint}")
+    line("✓", f"pod key {pod_key.fingerprint}; it belongs on the sheet with the podmin's words")
     if (state / RECOVERY_FILE).exists():
         made = datetime.fromtimestamp((state / RECOVERY_FILE).stat().st_mtime, UTC)
         line(
@@ -83,9 +83,12 @@ def init(user: str | None, yes: bool, config_path: Path | None) -> None:
             )
         )
     click.echo(
-        "\nWrite these twelve words on paper and keep them away from the pod. With them and the\n"
-        "storage you can restore every account enrolled with --all whose user has not claimed an\n"
-        "own kit: vaultd restore --kit - --from PLACE --account USER --out DIR --format diaspora\n"
+        f"\n    Pod key: {pod_key.fingerprint}\n\n"
+        "Write these twelve words and the pod key on paper and keep them away from the pod. With\n"
+        "them and the storage you can restore every account enrolled with --all whose user has\n"
+        "not claimed an own kit. The pod key is no secret: it tells your pod's vaults from forged\n"
+        "ones. vaultd restore --kit - --pod-key pod1… --from PLACE --account USER --out DIR\n"
+        "--format diaspora\n"
     )
     _who_runs_it(state)
 

@@ -20,6 +20,7 @@ _MAX_KIT: Final = 64 * 1024
 _CHECK_LENGTH: Final = 16
 _FIELD: Final = re.compile(r"(account|place|pod ?key|check|vault|recipient)\s*:(.*)", re.I)
 _TOKEN: Final = re.compile(r"\d+|[^\W\d_]+")
+_POD_KEY: Final = re.compile(r"pod1[a-z0-9]{20,}", re.I)
 _LOOKALIKES: Final = str.maketrans("oil", "011")
 
 
@@ -54,6 +55,10 @@ def render(kit: Kit) -> str:
     about = [f"Account: {kit.account}"] if kit.account else []
     about += [f"Place:   {place}" for place in kit.places]
     about += [f"Pod key: {pod_key}" for pod_key in kit.pod_keys]
+    if not kit.pod_keys:
+        about.append(
+            "This sheet names no pod key. Ask your podmin for it (pod1…), and add it here."
+        )
     return "\n".join(
         [
             "VAULTD RECOVERY KIT",
@@ -93,6 +98,9 @@ def parse(text: str) -> Kit:
         if match := _FIELD.fullmatch(line):
             if value := match[2].strip():
                 fields[match[1].lower().replace(" ", "")].append(value)
+            continue
+        if _POD_KEY.fullmatch(line):  # added by hand
+            fields["podkey"].append(line)
             continue
         free.append(line)
         for number, word in _numbered(line).items():

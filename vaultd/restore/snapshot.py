@@ -10,13 +10,15 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from itertools import chain
 
 from vaultd.clock import parse_rfc3339
 from vaultd.errors import (
     DamageError,
     ForgeryError,
+    NoVaultError,
+    ObjectMissing,
     PlaceError,
     UsageError,
     VaultdError,
@@ -46,7 +48,11 @@ class Point:
 
 @dataclass(slots=True)
 class Vault:
-    """A vault opened with its secrets: listing, trusted pod keys, points, problems so far."""
+    """A vault opened with its secrets: listing, trusted pod keys, points, problems so far.
+
+    It is `pinned` where the pod keys were given, not taken from the vault itself. `chosen` is the
+    point taken where none is asked for, the newest if it is None; `remarks` are for the person.
+    """
 
     place: Place
     secrets: Secrets
@@ -54,42 +60,76 @@ class Vault:
     pods: frozenset[bytes]
     points: list[Point]
     problems: list[Problem] = field(default_factory=list)
+    pinned: bool = True
+    chosen: Point | None = None
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def account(self) -> str:
+        """The diaspora* ID that the newest readable archive names; empty if there is none."""
+        return self.points[-1].manifest.account if self.points else ""
 
     def at(self, when: str | None) -> Point:
-        """Return the point for `--at`: a sequence number, an RFC 3339 time, or None for newest.
+        """Return the point for `--at`: a sequence number, an RFC 3339 time, a day (its end), or
+        None for the newest.
 
         Raises UsageError when there is no such point.
         """
         if not self.points:
             raise DamageError("No archive of this vault can be opened.", hint=self._first_problem())
+        if self.chosen is not None:
+            return self.chosen
         if when is None:
             whole = [point for point in self.points if not point.manifest.selection]
             return (whole or self.points)[-1]
-        if when.isdigit() and len(when) <= 10:
-            for point in reversed(self.points):
-                if point.entry.sequence == int(when):
-                    return point
+        found = self.candidates(when)
+        if found:
+            return found[-1]
+        if is_number(when):
             raise UsageError(
                 f"There is no readable archive {when}; `vaultd archives` lists what there is."
             )
-        moment = _moment(when)
-        for point in reversed(self.points):
-            usable = point.complete and not point.manifest.selection
-            if usable and parse_rfc3339(point.manifest.time) <= moment:
-                return point
         first = self.points[0].manifest.time
-        raise UsageError(f"There is no archive from {when} or before; the oldest is of {first}.")
+        raise UsageError(
+            f"There is no archive from {when[:40]} or before; the oldest is of {first}."
+        )
+
+    def candidates(self, when: str | None) -> list[Point]:
+        """Return the points that may be meant by `when`, the best last. Raises UsageError."""
+        if when is not None and is_number(when):
+            return [point for point in self.points if point.entry.sequence == int(when)]
+        whole = [point for point in self.points if point.complete and not point.manifest.selection]
+        if when is None:
+            return whole
+        moment = _moment(when)
+        return [point for point in whole if moment_of(point) <= moment]
 
     def _first_problem(self) -> str:
         return self.problems[0].sentence if self.problems else ""
 
 
+def is_number(when: str | None) -> bool:
+    """Whether `--at` names a sequence, not a time."""
+    return when is not None and when.isascii() and when.isdecimal() and len(when) <= 10
+
+
+def moment_of(point: Point) -> datetime:
+    """Return the moment of a point, aware."""
+    return parse_rfc3339(point.manifest.time)
+
+
 def _moment(when: str) -> datetime:
+    try:
+        # A day is over when it is over: what was backed up on it counts.
+        return datetime.combine(date.fromisoformat(when), time.max, UTC)
+    except ValueError:
+        pass
     try:
         return parse_rfc3339(when)
     except ValueError as error:
         raise UsageError(
-            f"{when!r} is neither a sequence number nor a time like 2026-11-23T20:46:00Z."
+            f"{when[:40]!r} is neither a sequence number nor a time.",
+            hint="A time reads like 2026-11-23T20:46:00Z, or 2026-11-23 for the end of that day.",
         ) from error
 
 
@@ -102,7 +142,7 @@ def open_with_kit(place: Place, secrets: Secrets, pods: Collection[bytes]) -> Va
     """
     listing = open_vault(place, secrets.recipient.vault_id)
     if not listing.entries:
-        raise WrongKeyError(
+        raise NoVaultError(
             f"There is no vault of this kit here (vault id {secrets.recipient.vault_id}).",
             hint="The words are valid, but belong to another vault or another place.",
         )
@@ -116,13 +156,16 @@ def open_with_kit(place: Place, secrets: Secrets, pods: Collection[bytes]) -> Va
                 "says which is yours: somebody may have forged some.",
                 hint="Use the kit file that names the pod key, or say --pod-key pod1….",
             )
-    vault = Vault(place, secrets, listing, trusted, [], list(listing.problems))
+    vault = Vault(place, secrets, listing, trusted, [], list(listing.problems), bool(pods))
     stored = {entry.name for entry in listing.entries}
     for entry in listing.entries:
         if entry.header is None:
             continue
         try:
             reader = ArchiveReader(place, entry.name, secrets, trusted)
+        except ObjectMissing as error:
+            vault.problems.append(describe(error, entry.name))
+            continue
         except PlaceError:
             raise
         except VaultdError as error:

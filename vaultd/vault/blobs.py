@@ -9,6 +9,7 @@ from typing import BinaryIO, Final
 
 from vaultd.errors import DamageError, ForgeryError
 from vaultd.keys import PodKey, Recipient, Secrets
+from vaultd.vault.clear_header import unknown_pod
 from vaultd.vault.file_key import unwrap_key, wrap_key
 from vaultd.vault.header import Header, decode_header, encode_header, verify
 from vaultd.vault.layout import (
@@ -84,7 +85,7 @@ def read_blob(
     header, offset = decode_header(BLOB_MAGIC, stream.peek(MAX_HEADER + 128), name)
     clear = stream.read_exact(offset)
     if header.pod not in pods:
-        raise ForgeryError(f"{name} was written by a pod that this vault does not know.")
+        raise unknown_pod(name, header.pod)
     if header.blob is None or blob_name(header.vault.hex(), header.blob) != name:
         raise DamageError(f"{name} is another blob under this name.")
     key = unwrap_key(header, secrets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vaultd.errors import DamageError
+from vaultd.errors import DamageError, ForgeryError
 from vaultd.vault.header import Header, decode_header
 from vaultd.vault.layout import ARCHIVE_MAGIC, MAX_HEADER, parse_archive_name
 from vaultd.vault.stream import ObjectStream
@@ -23,3 +23,14 @@ def read_clear_header(stream: ObjectStream, name: str) -> tuple[Header, bytes]:
             "under another name; somebody moved it."
         )
     return header, stream.read_exact(offset)
+
+
+def unknown_pod(name: str, pod: bytes) -> ForgeryError:
+    """Return the error for an object that is signed by a pod key which nobody trusts."""
+    from vaultd.keys import fingerprint
+
+    return ForgeryError(
+        f"{name} is signed by {fingerprint(pod)}, which is none of the pod keys of this kit: it is "
+        "forged, or the pod got a new key since the kit was printed.",
+        hint="Ask the podmin; if that is the pod's new key, name it with --pod-key.",
+    )

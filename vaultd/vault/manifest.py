@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from vaultd.clock import parse_rfc3339
 from vaultd.errors import DamageError
 from vaultd.vault.layout import MAX_MANIFEST
 
@@ -58,6 +59,8 @@ def decode_manifest(data: bytes, name: str) -> Manifest:
     if len(data) > MAX_MANIFEST:
         raise DamageError(f"{name} has a manifest of {len(data)} bytes, which is too large.")
     try:
-        return _decoder.decode(data)
+        manifest = _decoder.decode(data)
+        parse_rfc3339(manifest.time)
+        return manifest
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise DamageError(f"{name} has an unreadable manifest ({error}).") from error

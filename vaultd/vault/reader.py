@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from itertools import chain
 
-from vaultd.errors import DamageError, ForgeryError, WrongKeyError
+from vaultd.errors import DamageError, WrongKeyError
 from vaultd.keys import Secrets
 from vaultd.records import StoredRecord
-from vaultd.vault.clear_header import read_clear_header
+from vaultd.vault.clear_header import read_clear_header, unknown_pod
 from vaultd.vault.compression import decompress
 from vaultd.vault.file_key import unwrap_key
 from vaultd.vault.header import verify
@@ -43,10 +43,7 @@ class ArchiveReader:
         self._stream = ObjectStream(place, name)
         self.header, self._clear = read_clear_header(self._stream, name)
         if self.header.pod not in pods:
-            raise ForgeryError(
-                f"{name} was not written by a pod this vault knows; it is forged, or the pod got "
-                "a new key since the kit was printed."
-            )
+            raise unknown_pod(name, self.header.pod)
         key = unwrap_key(self.header, secrets)
         if key is None:
             raise WrongKeyError(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, Final, cast
 
 from vaultd.backends.base import Backend, Finding, ObjectInfo, Space
+from vaultd.backends.trial import Trial, trial_of
 from vaultd.backends.watched_data import WatchedData
 from vaultd.errors import PlaceBusy, PlaceError
 
@@ -129,3 +130,10 @@ class BoundedBackend:
         """Measure the place; see Backend.probe."""
         with self._turn():
             return self.inner.probe()
+
+    def for_trial(self) -> Trial:
+        """Return the backend that the inner one is tried with, within the same allowance."""
+        with self._turn():
+            trial = trial_of(self.inner)
+        bounded = BoundedBackend(trial.backend, self._allowance, most_objects=self._most)
+        return trial._replace(backend=bounded)

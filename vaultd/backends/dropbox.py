@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import BinaryIO, Final
@@ -19,11 +20,13 @@ import httpx
 
 from vaultd.backends.base import NAME_PATTERN, Finding, ObjectInfo, Space, check_name
 from vaultd.backends.dropbox_api import Anything, DropboxApi, Entry, Usage
+from vaultd.backends.dropbox_hash import BLOCK
 from vaultd.backends.dropbox_http import DropboxHttp
 from vaultd.backends.dropbox_listing import entries, objects
 from vaultd.backends.dropbox_settings import DropboxSettings
 from vaultd.backends.dropbox_upload import Source, Upload
 from vaultd.backends.http_range import nothing_there, size_beyond, wanted_part
+from vaultd.backends.trial import Trial
 from vaultd.errors import ObjectExists, ObjectMissing, PlaceBusy, PlaceError
 
 __all__ = ["DropboxBackend", "DropboxSettings"]
@@ -44,7 +47,7 @@ class DropboxBackend:
     def __init__(
         self, settings: DropboxSettings, *, transport: httpx.BaseTransport | None = None
     ) -> None:
-        self.settings = settings
+        self.settings, self._transport = settings, transport
         self._http = DropboxHttp(settings, transport=transport)
         self._api = DropboxApi(self._http)
 
@@ -167,6 +170,11 @@ class DropboxBackend:
             total = share
             free = min(free, share - room.user_within_team_space_used_cached)
         return Space(total, max(0, min(free, total)))
+
+    def for_trial(self) -> Trial:
+        """Return the same place with the smallest parts."""
+        settings = replace(self.settings, part_size=BLOCK)
+        return Trial(DropboxBackend(settings, transport=self._transport), BLOCK + 1)
 
     def probe(self) -> Sequence[Finding]:
         """Try to create twice, and to read parts; remove probes that were killed a day ago."""

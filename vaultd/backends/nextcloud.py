@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
 
 from vaultd.backends.base import Finding
 from vaultd.backends.http import Answer, HttpSettings
-from vaultd.backends.nextcloud_chunks import clean_uploads, upload_chunks
+from vaultd.backends.nextcloud_chunks import SMALLEST_CHUNK, clean_uploads, upload_chunks
 from vaultd.backends.nextcloud_discovery import (
     Cloud,
     cloud_refusal,
@@ -23,6 +23,7 @@ from vaultd.backends.nextcloud_discovery import (
 )
 from vaultd.backends.owncloud_tus import upload_tus
 from vaultd.backends.sized_body import SizedBody
+from vaultd.backends.trial import Trial
 from vaultd.backends.webdav import WebdavBackend
 from vaultd.backends.webdav_probe import refuse_public_link
 from vaultd.errors import PlaceError, UsageError
@@ -79,7 +80,7 @@ class NextcloudBackend(WebdavBackend):
         create: bool = False,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._settings = settings
+        self._settings, self._create, self._transport = settings, create, transport
         self._server = server_url(settings.server)
         self._cloud: Cloud | None = None
         self._asking = threading.Lock()
@@ -115,6 +116,12 @@ class NextcloudBackend(WebdavBackend):
             upload_chunks(self.verbs, self._uploads(), place, body, chunk, path_only=only)
         else:
             super()._fill(place, body, small)
+
+    def for_trial(self) -> Trial:
+        """Return the same place with the smallest parts."""
+        settings = replace(self._settings, chunk_size=SMALLEST_CHUNK)
+        backend = NextcloudBackend(settings, create=self._create, transport=self._transport)
+        return Trial(backend, SMALLEST_CHUNK + 1)
 
     def probe(self) -> Sequence[Finding]:
         """Measure; see Backend.probe. Says too what the server is and what it keeps."""

@@ -17,6 +17,7 @@ from typing import BinaryIO, Final, TypeVar
 from vaultd.backends.base import Backend, Finding, ObjectInfo, Space
 from vaultd.backends.circuit import Circuit
 from vaultd.backends.meter import Meter
+from vaultd.backends.trial import Trial, trial_of
 from vaultd.errors import ObjectExists, PlaceBusy, PlaceError, VaultdError
 
 _T = TypeVar("_T")
@@ -152,6 +153,14 @@ class PatientBackend:
     def probe(self) -> Sequence[Finding]:
         """Measure the place; see Backend.probe. Not repeated: it leaves traces to clean."""
         return self._call("probe", self.inner.probe, again=False)
+
+    def for_trial(self) -> Trial:
+        """Return the same patience with the backend that the inner one is tried with."""
+        trial = trial_of(self.inner)
+        patient = PatientBackend(
+            trial.backend, self.name, self._patience, clock=self._clock, sleep=self._sleep
+        )
+        return trial._replace(backend=patient)
 
     def _call(
         self,

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from dataclasses import replace
+from datetime import timedelta
+from typing import BinaryIO, Final
 
+from vaultd import clock
 from vaultd.backends import s3_lock, s3_probe, s3_reading, s3_upload
 from vaultd.backends.base import Finding, ObjectInfo, Space, check_name
 from vaultd.backends.s3_address import Connect
 from vaultd.backends.s3_client import S3Client
-from vaultd.backends.s3_settings import S3Settings
+from vaultd.backends.s3_settings import MIN_PART, S3Settings
+from vaultd.backends.trial import Trial
 
 __all__ = ["S3Backend", "S3Settings"]
+
+_TRIAL_LOCK: Final = 15.0  # seconds; long enough to store all that a trial does
 
 
 class S3Backend:
@@ -59,6 +65,15 @@ class S3Backend:
     def probe(self) -> Sequence[Finding]:
         """Measure what the place honours with these settings; remove old, unfinished uploads."""
         return s3_probe.probe(self._client)
+
+    def for_trial(self) -> Trial:
+        """Return the same place with the smallest parts, and locks of some seconds."""
+        settings, locked = replace(self.settings, part_size=MIN_PART), 0.0
+        if settings.lock_mode is not None:
+            locked = _TRIAL_LOCK
+            ahead = self._client.server_time() - clock.now()
+            settings = replace(settings, lock_period=ahead + timedelta(seconds=locked))
+        return Trial(S3Backend(settings, connect=self._connect), MIN_PART + 1, locked)
 
     def adapt(self) -> S3Settings:
         """Return the settings with the checksum mode, condition and region that work here.

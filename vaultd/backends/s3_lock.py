@@ -18,7 +18,7 @@ def retention(settings: S3Settings) -> dict[str, object]:
     """Return the parameters that lock a new object, none where no lock is asked for."""
     if settings.lock_mode is None:
         return {}
-    until = clock.now() + timedelta(days=settings.lock_days)
+    until = clock.now() + (settings.lock_period or timedelta(days=settings.lock_days))
     return {
         "ObjectLockMode": settings.lock_mode.upper(),
         "ObjectLockRetainUntilDate": until,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -29,9 +30,9 @@ class S3Settings:
 
     Credentials that are None come from boto3's own chain: environment, profile, instance profile.
     `checksum` and `conditional` are what `S3Backend.adapt()` measures. `prefix` goes before every
-    name, with a `/` between. Timeouts are in seconds, `part_size` in bytes: an object up to it is
-    sent in one request from memory, a larger one in parts of it. `check` is asked before
-    each request, and what it raises is passed on.
+    name, with a `/` between. `lock_period`, for trials, replaces `lock_days`. Timeouts are in
+    seconds, `part_size` in bytes: an object up to it is sent in one request from memory, a larger
+    one in parts of it. `check` is asked before each request, and what it raises is passed on.
     """
 
     bucket: str
@@ -48,6 +49,7 @@ class S3Settings:
     conditional: bool = True
     lock_mode: LockMode | None = None
     lock_days: int = 0
+    lock_period: timedelta | None = None
     ca_file: Path | None = None
     connect_timeout: float = 10.0
     read_timeout: float = 60.0

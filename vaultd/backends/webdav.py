@@ -16,6 +16,7 @@ from vaultd.backends.base import NAME_PATTERN, Finding, ObjectInfo, Space, check
 from vaultd.backends.http import Answer, HttpSettings, place_url
 from vaultd.backends.http_headers import header
 from vaultd.backends.sized_body import SizedBody
+from vaultd.backends.trial import Trial
 from vaultd.backends.webdav_folders import WebdavFolders
 from vaultd.backends.webdav_listing import Entry
 from vaultd.backends.webdav_manners import Manners, measure
@@ -268,6 +269,10 @@ class WebdavBackend:
             self.folders.check_root()
             return Space(None, None)
         return quota_space(entry)
+
+    def for_trial(self) -> Trial:
+        """Return this place; what is larger is sent while it is read."""
+        return Trial(self, _SMALL + 1)
 
     def probe(self) -> Sequence[Finding]:
         """Measure; see Backend.probe. Removes temporaries older than a day."""

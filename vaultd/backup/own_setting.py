@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from vaultd.backends.base import Backend, Finding
+from vaultd.backends.trial import measure
 from vaultd.backup.own_targets import belongs, open_own_place, unsealed
 from vaultd.backup.own_trouble import OwnFailure, failure
 from vaultd.clock import now, rfc3339
@@ -70,7 +71,7 @@ def set_own_target(
             )
     target = target_from_texts(url, texts, "target")
     place = open_own_place(config.user_targets, target, create=True)
-    findings = place.probe()
+    findings = measure(place)
     wrong = next((found for found in findings if found.grave and not found.fine), None)
     if wrong is not None:
         raise PlaceError(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vaultd.backends.base import Backend, Finding
 from vaultd.backends.place import open_place
+from vaultd.backends.trial import measure
 from vaultd.backup.enroll import RECOVERY_FILE, load_recovery
 from vaultd.backup.own_setting import open_own_target
 from vaultd.backup.room import Room
@@ -167,7 +168,7 @@ def _probed(
 ) -> list[Check]:
     """Probe a place; the pod's own targets have a `section`, and with it a reserve."""
     what, (url, backend) = f"target {name}", place
-    findings = backend.probe()
+    findings = measure(backend)
     space = backend.space()
     checks = [Check(what, True, f"{url} can be reached")]
     checks += [Check(what, f.fine or not f.grave, f.sentence, _exit_code(f)) for f in findings]

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from vaultd.backends.place import open_place
+from vaultd.backends.trial import measure
 from vaultd.backup.enroll import RECOVERY_FILE, load_recovery
 from vaultd.backup.setup import check_all
 from vaultd.cli.init_steps import folders, make_folder, missing, owner_to_be, write_config
@@ -29,7 +30,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON documen
 @click.option("--user", metavar="NAME", help="As root: whose the folders become. [default: vaultd]")
 @click.option("--yes", is_flag=True, help="Do not ask before keys and folders are made.")
 @CONFIG
-def init(user: str | None, yes: bool, config_path: Path | None) -> None:
+def init(user: str | None, yes: bool, config_path: Path | None) -> int:
     """Write a commented config, make the pod key and the podmin's recovery key."""
     path = config_path or default_path(os.environ)
     owner, fresh = owner_to_be(user), not path.exists()
@@ -43,19 +44,22 @@ def init(user: str | None, yes: bool, config_path: Path | None) -> None:
         click.echo("\n".join(["vaultd init makes now:", *(f"  {each}" for each in lacking)]))
         if not click.confirm("Go on?", default=not fresh):
             line("●", f"nothing was made; edit {path} and run `vaultd init` again")
-            return
+            return 0
     for key, folder in named.items():
         make_folder(key, folder, owner)
     work_as_owner(state)
+    result = 0
     for name, target in config.targets.items():
         try:
             place = open_place(target.url, target, name=name, create=True)
-            if target.scheme != "file":
-                place.probe()  # makes the folder there
+            wrong = [f.sentence for f in measure(place) if f.grave and not f.fine]
         except PlaceError as error:
             if target.scheme == "file":
                 raise
-            line("✗", f"target {name}: {error}", ok=False)
+            wrong = [str(error)]
+        for sentence in wrong:
+            line("✗", f"target {name}: {sentence}", ok=False)
+            result = PlaceError.exit_code
     pod_key = PodKey.load_or_create(state / "pod.key")
     line("✓", f"pod key {pod_key.fingerprint}; it belongs on the sheet with the podmin's words")
     if (state / RECOVERY_FILE).exists():
@@ -66,7 +70,7 @@ def init(user: str | None, yes: bool, config_path: Path | None) -> None:
             f"{rfc3339(made)}; its words are on the sheet that names it, and nowhere else",
         )
         _who_runs_it(state)
-        return
+        return result
     secret = generate_secret()
     recipient = Secrets.from_secret(secret).recipient
     (state / RECOVERY_FILE).write_text(f"{recipient}\n", encoding="ascii")
@@ -91,6 +95,7 @@ def init(user: str | None, yes: bool, config_path: Path | None) -> None:
         "--format diaspora\n"
     )
     _who_runs_it(state)
+    return result
 
 
 def short(recipient: Recipient) -> str:

@@ -59,6 +59,7 @@ class CloudServer:
         self.looking_over = 0  # so many times a new TUS file is answered with 425
         self.flip = False  # stores other bytes than it gets
         self.head_twice = ("OC-Checksum",)  # headers that an answer to HEAD has twice
+        self.breaks_joining = False  # the last request of an upload in parts fails
         self.other_checksum = ""  # one more with HEAD
         self.lists_uploads = True  # 34 answers PROPFIND there with 405
         self._uploads: dict[str, tuple[str, int, bytes]] = {}
@@ -280,6 +281,8 @@ class CloudServer:
         return (201 if new else 204), {}, b""
 
     def _join(self, folder: str, total: str | None) -> bytes:
+        if self.breaks_joining:
+            raise DavError(403, "Files of that kind are not allowed")
         parts = [node.content or b"" for _, node in sorted(self.tree.below(folder))]
         size = sum(map(len, parts))
         if total is not None and total != str(size):

@@ -226,7 +226,7 @@ class _Run:
         state, pairs = self.bench.state, look.pairs
         for each, report in look.refused:
             self.ledger.done(each, report)
-        marks = state.marks.of([each.id for each, _ in pairs])
+        marks = state.marks.of([each.id for each, _ in (*pairs, *look.refused)])
         jobs: list[Job] = []
         same: list[tuple[int, str]] = []
         for each, account in pairs:
@@ -251,6 +251,7 @@ class _Run:
         if not self.selection.part:
             # What does not come up to date now is looked at by the next run, whatever it is told.
             doubts = [job.enrollment.id for job in (*jobs, *self.own_jobs)]
+            doubts += [each.id for each, _ in look.refused]
             state.marks.save({each: doubtful(marks[each]) for each in doubts if each in marks})
         counts = records_of(state, self.source, jobs)
         self._work(list(cut(jobs, self.config.limits.batch_accounts, counts)))

@@ -1,4 +1,4 @@
-"""Sizes as people read them."""
+"""Sizes and counts as people read them."""
 
 from __future__ import annotations
 
@@ -11,3 +11,8 @@ def shown_bytes(count: int) -> str:
             return f"{int(value)} B" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1024
     return f"{value:,.1f} TiB"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `1 archive`, `2 archives`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

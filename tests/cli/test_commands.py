@@ -50,6 +50,6 @@ def test_verifying_a_folder_loads_no_library_of_other_commands(tmp_path: Path) -
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     assert loaded[0].endswith("all sound.")
-    heavy = {"sqlalchemy", "alembic", "boto3", "psycopg", "httpx", "paramiko", "apscheduler"}
+    heavy = {"sqlalchemy", "alembic", "boto3", "psycopg", "httpx", "paramiko"}
     heavy |= {"zstandard", "msgpack", "mnemonic", "vaultd.config", "vaultd.state"}
     assert not heavy & set(loaded)

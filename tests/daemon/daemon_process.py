@@ -14,9 +14,10 @@ from pathlib import Path
 from tests.backup.world import POD_KEY, FakeSource, World
 from vaultd.backends.folder import FolderBackend
 from vaultd.config import Config, Limits, Metrics, Pod, Schedule, StateSection, Target
+from vaultd.daemon.duties import Workshop
 from vaultd.daemon.logs import set_up_logging
 from vaultd.daemon.notify import Notifier
-from vaultd.daemon.service import Service, Workshop
+from vaultd.daemon.service import Service
 from vaultd.errors import ConfigError, VaultdError
 from vaultd.records import Record
 from vaultd.sources.base import SourceAccount, Trouble

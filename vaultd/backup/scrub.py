@@ -7,7 +7,7 @@ target holds is marked, and the account's next run writes its content again from
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
@@ -66,11 +66,13 @@ def scrub(
     usernames: Collection[str] | None = None,
     *,
     own: OwnPlaces | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> ScrubReport:
     """Read this share (0 to 1, by bytes) of each target again; at least one vault of each.
 
     The targets of users (`own`) are one together, without those that fail: runs try them. The
-    caller holds the state lock. One vault's trouble stops no other.
+    caller holds the state lock. One vault's trouble stops no other. `should_stop` is asked
+    between vaults; what is left is the oldest next time.
     """
     report = ScrubReport()
     enrollments = {each.id: each for each in state.enrollments(usernames)}
@@ -82,7 +84,7 @@ def scrub(
         due.sort(key=lambda item: (item[1].scrubbed_at or "", item[0]))
         left = share * sum(_size(point) for _, point in due)
         for number, (key, point) in enumerate(due):
-            if number and left <= 0:
+            if (number and left <= 0) or should_stop():
                 break
             left -= _size(point)
             each = enrollments[key[0]]

@@ -55,7 +55,7 @@ def count_run(
         tally = touched[name] = tallies.get(name, Tally())
         place = targets.get(name)
         if place is not None and ask:
-            _ask(tally, place)
+            _ask(tally, place)  # its trouble is in the report already, and in the counters
         tally.counters.add(counted(place))
         tally.counters.add(more.get(name, Counters()))
         tally.resting = isinstance(place, PatientBackend) and place.resting
@@ -63,12 +63,25 @@ def count_run(
     return rooms(config, touched)
 
 
-def _ask(tally: Tally, place: Backend) -> None:
+def ask_targets(state: State, targets: Mapping[str, Backend]) -> dict[str, str]:
+    """Ask every target for its room; return what went wrong by target, empty where it answers."""
+    tallies = state.tallies.all()
+    touched = {name: tallies.get(name, Tally()) for name in targets}
+    troubles = {name: _ask(touched[name], place) for name, place in targets.items()}
+    for name, place in targets.items():
+        touched[name].counters.add(counted(place))
+    state.tallies.save(touched)
+    return troubles
+
+
+def _ask(tally: Tally, place: Backend) -> str:
+    """Ask a target for its room; return what went wrong."""
     try:
         space = place.space()
-    except PlaceError:
-        return  # its trouble is in the report already, and in the counters
+    except PlaceError as error:
+        return str(error)
     tally.asked_at, tally.total, tally.free = rfc3339(now()), space.total, space.free
+    return ""
 
 
 def rooms(config: Config, tallies: Mapping[str, Tally]) -> list[Room]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import click
 
+from vaultd.sizes import plural
 from vaultd.sizes import shown_bytes as size
 
 __all__ = ["emit_json", "line", "plural", "remark", "size"]
@@ -30,8 +31,3 @@ def line(mark: str, text: str, *, ok: bool = True) -> None:
 def remark(text: str) -> None:
     """Print a remark on standard error."""
     click.echo(f"vaultd: {text}", err=True)
-
-
-def plural(count: int, noun: str) -> str:
-    """Return `1 archive`, `2 archives`."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -19,13 +19,12 @@ from vaultd.backup.status import account_statuses, target_statuses
 from vaultd.cli.output import emit_json, line, plural, remark, size
 from vaultd.cli.progress import WAYS, Progress
 from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
-from vaultd.cli.workplace import CONFIG, open_config
+from vaultd.cli.workplace import CONFIG, open_config, working_on
 from vaultd.clock import now, parse_rfc3339
 from vaultd.daemon.service import serve
 from vaultd.errors import AccountsFailed, PlaceError, UsageError
 from vaultd.keys import PodKey, Recipient
 from vaultd.selection import select
-from vaultd.state.lock import StateLock
 from vaultd.state.store import State
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
@@ -50,8 +49,7 @@ def enroll(
             "Say either USER --recipient vault1…, or --all.", hint="See vaultd enroll --help."
         )
     config = open_config(config_path)
-    state_path = Path(config.state.path)
-    with StateLock(state_path):
+    with working_on(config, "enroll") as state_path:
         pod_key = PodKey.load(state_path / "pod.key")
         state = State(state_path)
         source = open_source(config)
@@ -118,9 +116,8 @@ def backup(
     selection = select(only, since, until)
     if selection.part and not users:
         raise UsageError("A partial archive is made of named accounts.", hint="Name the users.")
-    state_path = Path(config.state.path)
     way = "none" if as_json and progress == "auto" else progress
-    with StateLock(state_path), open_pool(config) as pool:
+    with working_on(config, "backup") as state_path, open_pool(config) as pool:
         state = State(state_path)
         with Progress(len(users) or len(state.usernames()), way) as shown:
             report = run_backup(

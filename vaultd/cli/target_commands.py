@@ -17,7 +17,7 @@ from vaultd.backup.own_setting import (
     set_own_target,
 )
 from vaultd.cli.output import emit_json, line, plural, remark
-from vaultd.cli.workplace import CONFIG, open_config
+from vaultd.cli.workplace import CONFIG, open_config, working_on
 from vaultd.config import SECRETS, Config
 from vaultd.errors import UsageError
 from vaultd.state.store import State
@@ -66,8 +66,8 @@ def set_command(
     # Before the config: a root's file is read as root.
     texts.update(_secrets(secrets or (_USUAL.get(scheme, "password"),), secret_file))
     config = open_config(config_path)
-    state = _state(config)
-    findings = set_own_target(config, state, user, place, texts, only=only)
+    with working_on(config, "target set"):
+        findings = set_own_target(config, _state(config), user, place, texts, only=only)
     if as_json:
         emit_json(
             {
@@ -131,7 +131,10 @@ def _read(file: Path | None) -> str:
 @CONFIG
 def remove_command(user: str, config_path: Path | None) -> int:
     """Forget USER's own target; what is stored there stays."""
-    if remove_own_target(_state(open_config(config_path)), user):
+    config = open_config(config_path)
+    with working_on(config, "target remove"):
+        had_one = remove_own_target(_state(config), user)
+    if had_one:
         line("✓", f"{user} has no target of its own any more; the vault there stays as it is")
     else:
         line("●", f"{user} had no target of its own")
@@ -171,7 +174,8 @@ def list_command(users: tuple[str, ...], config_path: Path | None, as_json: bool
 def reseal_command(old: Path, config_path: Path | None) -> int:
     """Seal all targets of users with a new key."""
     config = open_config(config_path)
-    done = reseal_own_targets(config, _state(config), {"file": str(old)})
+    with working_on(config, "target reseal"):
+        done = reseal_own_targets(config, _state(config), {"file": str(old)})
     line("✓", f"{plural(done.resealed, 'target')} resealed, {done.already} had the new key")
     if done.left:
         remark(f"neither key opens {plural(done.left, 'target')}: `vaultd target list` names them.")

@@ -13,11 +13,10 @@ from vaultd.backup.scrub import ScrubReport, scrub
 from vaultd.backup.setup import open_source, open_targets
 from vaultd.backup.workbench import open_workbench
 from vaultd.cli.output import emit_json, line, plural, remark, size
-from vaultd.cli.workplace import CONFIG, open_config
+from vaultd.cli.workplace import CONFIG, open_config, working_on
 from vaultd.config import percentage
 from vaultd.errors import DamageError, PlaceError
 from vaultd.keys import PodKey
-from vaultd.state.lock import StateLock
 from vaultd.state.store import State
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
@@ -33,8 +32,7 @@ def forget_command(
 ) -> int:
     """Let go of points in time that [retention] does not keep, and of what only they need."""
     config = open_config(config_path)
-    state_path = Path(config.state.path)
-    with StateLock(state_path):
+    with working_on(config, "forget") as state_path:
         pod_key = PodKey.load(state_path / "pod.key")
         state = State(state_path)
         bench = open_workbench(config, state, pod_key)
@@ -98,8 +96,7 @@ def scrub_command(
     """Read stored objects again, oldest check first, and heal what is damaged or missing."""
     config = open_config(config_path)
     part = config.scrub.part if share is None else percentage(share, "--share")
-    state_path = Path(config.state.path)
-    with StateLock(state_path):
+    with working_on(config, "scrub") as state_path:
         state, targets = State(state_path), open_targets(config)
         report = scrub(state, targets, part, users or None, own=OwnPlaces(config, state))
         again = report.to_write_again

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,3 +38,17 @@ def open_config(path: Path | None) -> Config:
     config = load_config(path)
     work_as_owner(Path(config.state.path))
     return config
+
+
+@contextmanager
+def working_on(config: Config, command: str) -> Iterator[Path]:
+    """Hold the config's state for a command, beside a running daemon too; yields its folder.
+
+    Raises LockedError, ConfigError.
+    """
+    from vaultd.cli.output import remark
+    from vaultd.daemon.control import turn
+
+    directory = Path(config.state.path)
+    with turn(directory, command, lambda sentence: remark(f"waiting: {sentence}")):
+        yield directory

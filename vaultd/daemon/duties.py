@@ -1,0 +1,158 @@
+"""What the daemon does: it backs up who is due, scrubs, and asks what it will need."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from vaultd.backends.base import Backend
+from vaultd.backup.metrics import write_metrics
+from vaultd.backup.own_targets import OwnPlaces
+from vaultd.backup.pool import open_pool
+from vaultd.backup.report import RunReport, whereabouts
+from vaultd.backup.run import run_backup
+from vaultd.backup.scrub import scrub
+from vaultd.backup.tally import ask_targets
+from vaultd.clock import now
+from vaultd.config import Config
+from vaultd.daemon.control import Turns
+from vaultd.daemon.notify import Notifier
+from vaultd.daemon.patience import Patience
+from vaultd.daemon.schedule import due, tick
+from vaultd.errors import VaultdError
+from vaultd.keys import PodKey
+from vaultd.sizes import plural
+from vaultd.sources.base import Source
+from vaultd.state.store import State
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What the daemon works with; a reload makes a new one."""
+
+    config: Config
+    source: Source
+    targets: Mapping[str, Backend]
+    pod_key: PodKey
+
+
+class Duties:
+    """Each is a job of the clockwork, done in the daemon's own turn; none ever raises."""
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        state: State,
+        turns: Turns,
+        notifier: Notifier,
+        stopping: threading.Event,
+    ) -> None:
+        self.workshop = workshop
+        self._state = state
+        self._turns = turns
+        self._notifier = notifier
+        self._stopping = stopping
+        self._database = Patience("The database")
+        self._targets: dict[str, Patience] = {}
+
+    def back_up(self) -> float | None:
+        """Back up who is due; return when to try again, where it is other than usual."""
+        return self._in_turn("The daemon backs up accounts.", "Backing up", self._back_up)
+
+    def scrub(self) -> float | None:
+        """Read a share of every target again; what is bad is due at once."""
+        return self._in_turn("The daemon scrubs.", "Scrubbing", self._scrub)
+
+    def look(self) -> float | None:
+        """Ask the database and every target whether they are there: a run without changes asks
+        no target, and one that went away would be found when it is needed."""
+        return self._in_turn("The daemon looks at its targets.", "Looking", self._look)
+
+    def _must_end(self) -> bool:
+        return self._stopping.is_set() or self._turns.wanted
+
+    def _in_turn(
+        self, doing: str, what: str, action: Callable[[Workshop], float | None]
+    ) -> float | None:
+        with self._turns.own(doing):
+            if self._must_end():
+                return None
+            try:
+                return action(self.workshop)
+            except VaultdError as error:
+                self._notifier.status(str(error))
+                every = tick(self.workshop.config.schedule.period).total_seconds()
+                return self._database.failed(str(error), every)
+            except Exception as error:  # noqa: BLE001 - a bug must not end the daemon
+                _log.error("%s failed, a bug in vaultd: %s", what, whereabouts(error))
+                return None
+
+    def _back_up(self, workshop: Workshop) -> float | None:
+        names = self._state.usernames()
+        results = {result.username: result for result in self._state.journal.results()}
+        waiting = due(names, results, workshop.config.schedule.period, now())
+        if not waiting:
+            return None
+        self._notifier.status(f"Backing up {plural(len(waiting), 'account')}.")
+        with open_pool(workshop.config) as pool:
+            report = run_backup(
+                workshop.config,
+                self._state,
+                workshop.source,
+                workshop.targets,
+                workshop.pod_key,
+                waiting,
+                should_stop=self._must_end,
+                pool=pool,
+            )
+        self._database.worked()
+        self._tell(report)
+        write_metrics(workshop.config, self._state)
+        return None
+
+    def _scrub(self, workshop: Workshop) -> None:
+        own = OwnPlaces(workshop.config, self._state)
+        part = workshop.config.scrub.part
+        found = scrub(self._state, workshop.targets, part, own=own, should_stop=self._must_end)
+        for problem in (*found.problems, *found.notes):
+            _log.warning("%s", problem)
+        for bad in found.findings:
+            _log.error("%s: %s Healed: %s.", bad.target, bad.sentence, bad.healed or "no")
+        _log.info("Scrubbed %s, %d bad.", plural(found.objects, "object"), len(found.findings))
+
+    def _look(self, workshop: Workshop) -> float | None:
+        every = tick(workshop.config.schedule.period).total_seconds()
+        again: list[float] = []
+        for name, trouble in ask_targets(self._state, workshop.targets).items():
+            patience = self._targets.setdefault(name, Patience(f"Target {name}"))
+            if trouble:
+                again.append(patience.failed(f"{name}: {trouble}", every))
+            else:
+                patience.worked()
+        workshop.source.moment()  # raises where the database is away
+        self._database.worked()
+        write_metrics(workshop.config, self._state)
+        return min(again, default=None)
+
+    def _tell(self, report: RunReport) -> None:
+        for account in report.failed:
+            _log.warning("%s: %s", account.username, account.reason)
+        for account in report.remarkable:
+            for note in account.notes:
+                _log.info("%s: %s", account.username, note)
+        for room in report.rooms:
+            if room.low:
+                _log.warning("%s", room.sentence)
+        if report.own.accounts:
+            _log.warning("%s", report.own.sentence)
+        sentence = (
+            f"{plural(report.looked_at, 'account')} looked at, {report.written} changed, "
+            f"{len(report.failed)} failed, {report.bytes:,} bytes stored."
+        )
+        _log.info("%s", sentence)
+        self._notifier.status(f"Last run: {sentence}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from vaultd.errors import LockedError
 from vaultd.state.lock import StateLock
 
 _SILENCE: Final = 30.0  # seconds; a daemon that waits says so every second
+_AGAIN: Final = 0.2
 
 
 @contextmanager
@@ -47,9 +49,24 @@ def turn(directory: Path, command: str, on_wait: Callable[[str], None]) -> Itera
                     f"The daemon that works on {directory} does not answer.",
                     hint="Look at its log; `systemctl restart vaultd` starts it anew.",
                 ) from (trouble if isinstance(trouble, ProtocolError) else error)
-            lock.acquire()
+            _acquire(lock, on_wait)
         held.callback(lock.release)
         yield
+
+
+def _acquire(lock: StateLock, on_wait: Callable[[str], None]) -> None:
+    """Take the lock that was lent; a command that came just then may have been faster."""
+    told = False
+    while True:
+        try:
+            lock.acquire()
+        except LockedError as error:
+            if not told:
+                on_wait(error.message)
+                told = True
+            time.sleep(_AGAIN)
+        else:
+            return
 
 
 def _connect(directory: Path) -> socket.socket | None:

@@ -48,6 +48,8 @@ class FtpConformance(BackendConformance):
         assert all(finding.sentence for finding in findings.values())
         wrong = {what for what, finding in findings.items() if not finding.fine}
         assert wrong == {"create without replacing", *self.also_wrong}
+        # It is good to know, and makes no place unfit.
+        assert not [finding for finding in findings.values() if finding.grave and not finding.fine]
         assert names(backend) == ["a/b"]
 
     also_wrong: frozenset[str] = frozenset()

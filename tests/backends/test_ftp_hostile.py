@@ -15,7 +15,14 @@ from tests.backends.servers.scripted_ftp import Conversation, ScriptedFtp, scrip
 from vaultd.backends import folder_walk, ftp_listing, ftp_session
 from vaultd.backends.base import ObjectInfo, Space
 from vaultd.backends.ftp import FtpBackend, FtpSettings
-from vaultd.errors import ObjectExists, PlaceBusy, PlaceError, PlaceFull, PlaceRefused
+from vaultd.errors import (
+    ObjectExists,
+    ObjectMissing,
+    PlaceBusy,
+    PlaceError,
+    PlaceFull,
+    PlaceRefused,
+)
 
 SECRET = "hunter2-very-secret"
 
@@ -54,12 +61,12 @@ def test_the_scripted_server_is_honest_until_told_otherwise(
     assert set(server.files) == {"a"}
 
 
-def test_a_small_object_takes_six_commands(server: ScriptedFtp, backend: FtpBackend) -> None:
+def test_a_small_object_takes_seven_commands(server: ScriptedFtp, backend: FtpBackend) -> None:
     put(backend, "a", b"hello")
     del server.said[:]
     put(backend, "b", b"hello")
     said = [line.partition(" ")[0] for line in server.said]
-    assert said == ["PASV", "STOR", "SIZE", "SIZE", "RNFR", "RNTO"]
+    assert said == ["PASV", "STOR", "SIZE", "SIZE", "RNFR", "RNTO", "SIZE"]
 
 
 def test_a_lying_size_stores_nothing(server: ScriptedFtp, backend: FtpBackend) -> None:
@@ -168,12 +175,10 @@ def test_folders_within_folders_without_end_are_ended(
         names(backend)
 
 
-def test_long_lines_and_strange_names_are_passed_over(
-    server: ScriptedFtp, backend: FtpBackend
-) -> None:
+def test_strange_names_are_passed_over(server: ScriptedFtp, backend: FtpBackend) -> None:
     line = b"-rw------- 1 a a 5 Nov 24 03:22 "
     server.listing = iter(
-        [line + b"a\r\n", *[b"x" * 1_000_000] * 10, b"\r\n"]
+        [line + b"a\r\n"]
         + [
             line + name + b"\r\n"
             for name in (b"b\nc", b"..", b"A", b"d/e", b"\xff", b"f\rg", b"h ")
@@ -181,6 +186,129 @@ def test_long_lines_and_strange_names_are_passed_over(
         + [b"lrwx------ 1 a a 5 Nov 24 03:22 i -> a\r\n", line + b"z"]
     )
     assert list(backend.list()) == [ObjectInfo("a", 5), ObjectInfo("z", 5)]
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"x" * 100_000, b"-rw------- 1 a a", b"ls: memory exhausted", b"\0\0\0", b"550 broken"],
+)
+@pytest.mark.parametrize("features", [" SIZE", " MLST type*;"])
+def test_a_listing_with_a_line_of_garbage_is_not_taken_for_whole(
+    server: ScriptedFtp, backend: FtpBackend, garbage: bytes, features: str
+) -> None:
+    server.answers |= {"FEAT": f"211-Features:\r\n{features}\r\n211 End", "NLST": "502 none"}
+    line = b"-rw------- 1 a a 5 Nov 24 03:22 "
+    server.listing = line + b"a\r\n" + garbage + b"\r\n" + line + b"z\r\n"
+    with pytest.raises(PlaceError):
+        names(backend)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "226 Output truncated to 2000 matches",
+        "226-Output truncated to 2 matches\r\n226 2 matches total",
+        "226 81 matches total",
+        "250 Listing incomplete",
+        "426 cut",
+        "451 read error",
+        "226 Transfer done (but failed to open directory).",
+    ],
+)
+@pytest.mark.parametrize("features", [" SIZE", " MLST type*;"])
+def test_a_listing_that_the_server_cut_short_is_an_error(
+    server: ScriptedFtp, backend: FtpBackend, reply: str, features: str
+) -> None:
+    server.answers["FEAT"] = f"211-Features:\r\n{features}\r\n211 End"
+    server.files |= {"v/a": b"hello", "v/b": b"hello"}
+
+    def listed(conversation: Conversation, _: str) -> str:
+        with conversation.transfer() as connection:
+            if "MLST" in features:
+                connection.sendall(b"type=file;size=5; a\r\ntype=file;size=5; b\r\n")
+            else:
+                connection.sendall(
+                    b"-rw------- 1 a a 5 Nov 24 03:22 a\r\n-rw------- 1 a a 5 Nov 24 03:22 b\r\n"
+                )
+        return reply
+
+    server.answers |= {"LIST": listed, "MLSD": listed, "NLST": listed}
+    with pytest.raises(PlaceError):
+        names(backend, "v/")
+    with pytest.raises(PlaceError):
+        names(backend)
+
+
+@pytest.mark.parametrize("refusal", ["550 failed", "450 try later", "501 what"])
+def test_a_folder_that_is_refused_is_missing_only_if_it_cannot_be_entered(
+    server: ScriptedFtp, backend: FtpBackend, refusal: str
+) -> None:
+    server.answers |= {"LIST": refusal}
+    with pytest.raises(PlaceError):  # CWD says that it is there
+        names(backend, "v/")
+    server.answers |= {"CWD": "550 no such folder"}
+    assert names(backend, "v/") == []
+    with pytest.raises(PlaceError):  # the place itself
+        names(backend)
+    server.answers |= {"LIST": "550 No files found"}
+    assert names(backend) == []
+
+
+def test_a_folder_that_was_listed_is_not_missing(server: ScriptedFtp, backend: FtpBackend) -> None:
+    def listed(conversation: Conversation, folder: str) -> str:
+        if folder != ".":
+            return "550 no such folder"
+        server.listing = b"drwx------ 1 a a 5 Nov 24 03:22 v\r\n"
+        return conversation.do_list(folder)
+
+    server.answers |= {"LIST": listed, "CWD": "550 no such folder"}
+    with pytest.raises(PlaceError, match="The folder v was listed"):
+        names(backend)
+
+
+@pytest.mark.parametrize(
+    ("missing", "works"), [("550 none", True), ("502 what", False), ("451 later", False)]
+)
+def test_a_size_that_is_refused_for_now_is_asked_for_by_mlst(
+    server: ScriptedFtp, backend: FtpBackend, missing: str, works: bool
+) -> None:
+    """As rclone's server, which answers SIZE of a missing file with 450."""
+
+    def size(conversation: Conversation, name: str) -> str:
+        known = conversation.do_size(name)
+        return known if known.startswith("213") else "450 Could not get file size."
+
+    server.answers |= {"SIZE": size, "MLST": missing}
+    if not works:
+        with pytest.raises(PlaceBusy):
+            put(backend, "a", b"hello")
+        return
+    put(backend, "a", b"hello")
+    with pytest.raises(ObjectMissing):
+        backend.read("b")
+    assert backend.read("a") == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("done", "said"),
+    [(b"", "stored 0 of 5 bytes"), (b"he", "stored 2 of 5 bytes"), (None, "it is not there")],
+)
+def test_an_ok_to_a_rename_without_effect_stores_nothing(
+    server: ScriptedFtp, backend: FtpBackend, done: bytes | None, said: str
+) -> None:
+    def rename(conversation: Conversation, name: str) -> str:
+        if done is not None:
+            server.files[name] = done
+            del server.files[conversation.renamed]
+        return "250 renamed"
+
+    server.answers["RNTO"] = rename
+    with pytest.raises(PlaceError, match=said):
+        put(backend, "a", b"hello")
+    if done is None:
+        findings = [finding for finding in backend.probe() if finding.grave and not finding.fine]
+        assert [finding.what for finding in findings] == ["create without replacing"]
+    assert server.files == {}
 
 
 def test_a_listing_of_no_known_form_is_asked_for_name_by_name(

@@ -87,6 +87,7 @@ def test_what_a_server_lacks_does_no_harm(served: SftpBackend) -> None:
 def test_an_ok_to_a_rename_without_effect_stores_nothing(served: SftpBackend, said: str) -> None:
     with pytest.raises(PlaceError, match=said):
         served.create("a/b", io.BytesIO(b"x" * 100), 100)
+    assert names(served) == []
 
 
 @pytest.mark.parametrize("served", ["rename-lies"], indirect=True)

@@ -35,7 +35,7 @@ class _Found:
 
     name: str
     size: int | None
-    listing: Future[Sequence[Entry]] | None = None
+    listing: Future[Sequence[Entry] | None] | None = None
 
     @property
     def order(self) -> str:
@@ -47,11 +47,14 @@ class FolderWalk:
     """One walk below a root, as `read_folder(name)` shows it ("" is the root).
 
     `read_folder` is called from up to `readers` threads, gives only entries of one legal part,
-    or temporaries, and returns nothing for a folder that is gone. Raises PlaceError for a tree
-    beyond all measure: a server that lists folders within folders without end.
+    or temporaries, and returns None for a folder that is not there. Raises PlaceError for a tree
+    beyond all measure: a server that lists folders within folders without end, and for a folder
+    that was listed and then is not there: what is in it would be missing in silence.
     """
 
-    def __init__(self, read_folder: Callable[[str], Sequence[Entry]], *, readers: int) -> None:
+    def __init__(
+        self, read_folder: Callable[[str], Sequence[Entry] | None], *, readers: int
+    ) -> None:
         self._read_folder = read_folder
         self._readers = readers
         self._folders = 0
@@ -86,6 +89,13 @@ class FolderWalk:
                     yield found
                 else:
                     entries = found.listing.result()
+                    if entries is None:
+                        if found.name == start:
+                            continue
+                        raise PlaceError(
+                            f"The folder {found.name} was listed, and then it was not there.",
+                            hint="Was it removed just now? Run again.",
+                        )
                     self._count(entries)
                     stack.extend(_children(found.name, entries, prefix))
         finally:

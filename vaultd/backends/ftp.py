@@ -76,13 +76,14 @@ class FtpBackend:
             try:
                 self._upload(session, temporary, data, size)
                 if (stored := session.size(temporary)) != size:
-                    raise PlaceError(
-                        f"The FTP server {self._settings.where} stored {stored} of {size} bytes "
-                        f"of {name}.",
-                        hint="Is its disk full or broken? Run again.",
-                    )
+                    raise self._not_stored(name, size, stored)
                 self._check_free(session, name)
                 session.rename(temporary, name)
+                # An OK is not believed: what has the name now is looked at.
+                if (stored := session.size(name)) != size:
+                    if stored is not None:
+                        session.remove(name)
+                    raise self._not_stored(name, size, stored)
             except BaseException:
                 if session.usable:
                     with suppress(PlaceError):
@@ -90,6 +91,18 @@ class FtpBackend:
                 else:
                     self._left.append(temporary)
                 raise
+
+    def _not_stored(self, name: str, size: int, stored: int | None) -> PlaceError:
+        where = self._settings.where
+        if stored is None:
+            return PlaceError(
+                f"The FTP server {where} said that it stored {name}, and it is not there.",
+                hint="Choose another server, or another program for it.",
+            )
+        return PlaceError(
+            f"The FTP server {where} stored {stored} of {size} bytes of {name}.",
+            hint="Is its disk full or broken? Run again.",
+        )
 
     def _clear_up(self, session: FtpSession) -> None:
         """Remove what broken sessions left half done: a full disk has no room for it.
@@ -148,9 +161,11 @@ class FtpBackend:
     def _walk(self) -> FolderWalk:
         return FolderWalk(self._entries, readers=self._settings.connections)
 
-    def _entries(self, folder: str) -> Sequence[Entry]:
+    def _entries(self, folder: str) -> Sequence[Entry] | None:
+        from vaultd.backends.ftp_folder import entries
+
         with self._sessions.session() as session:
-            return session.entries(folder)
+            return entries(session, folder, self._settings.where)
 
     def delete(self, name: str) -> None:
         """Remove an object; see Backend.delete."""
@@ -175,7 +190,7 @@ class FtpBackend:
         from vaultd.backends.ftp_probe import clean, probe
 
         with self._sessions.session() as session:
-            findings = probe(session)
+            findings = probe(session, self._settings.where)
         clean(self._walk().temporaries(), self._sessions)
         return findings
 

@@ -17,7 +17,8 @@ MAX_NAMES: Final = 1_000_000
 _UNIX: Final = re.compile(
     r"(?P<kind>[-dlbcpsD])[-rwxsStTlL]{9}[.+@]?\s(?:.{0,400}?\s)?(?P<size>\d{1,19})\s+"
     r"(?:[A-Za-z]{3}\s+\d{1,2}|\d{1,2}\s+[A-Za-z]{3}|\d{4}-\d\d-\d\d)\s+"
-    r"(?:\d{1,2}:\d\d|\d{4})\s(?P<name>.+)"
+    r"(?:\d{1,2}:\d\d|\d{4})\s(?P<name>.+)",
+    re.DOTALL,  # a name may hold a line feed
 )
 # `02-23-05  09:24AM       <DIR>          name`, as IIS writes it.
 _DOS: Final = re.compile(
@@ -27,21 +28,36 @@ _TOTAL: Final = re.compile(r"total\s+\d+", re.IGNORECASE)
 _SIZE: Final = re.compile(r"\d{1,19}")
 
 
+# Pure-FTPd ends what is longer than its LimitRecursion with `226 Output truncated to 50 matches`.
+_CUT: Final = re.compile(
+    r"truncat|incomplete|\bpartial|too many|limit (?:was |is )?(?:reached|exceeded)", re.IGNORECASE
+)
+_COUNTED: Final = re.compile(r"\b(\d{1,10}) matches total", re.IGNORECASE)
+
+
 class UnknownListing(ValueError):
-    """A LIST whose lines are of no known form."""
+    """A listing with a line of no known form: what stands there may be an object."""
+
+
+def is_cut(reply: str, lines: int) -> bool:
+    """Return whether the reply after a listing of so many lines says that this was not all."""
+    counted = _COUNTED.search(reply)
+    return _CUT.search(reply) is not None or (counted is not None and int(counted[1]) > lines)
 
 
 class Lines:
-    """Splits bytes into lines, dropping those beyond MAX_LINE without holding them.
+    """Splits bytes into lines; `count` is their number so far.
+
+    Raises UnknownListing for one beyond MAX_LINE, which is none of any listing.
 
     Lines end as the first one does: by CRLF, as RFC 959 has it, or by a line feed alone. So a
     line feed within a name makes no second line where lines end by CRLF.
     """
 
     def __init__(self) -> None:
+        self.count = 0
         self._rest = b""
         self._end = b""
-        self._dropping = False
 
     def feed(self, piece: bytes) -> Iterator[str]:
         """Yield the lines that `piece` completes, without their ends."""
@@ -50,26 +66,34 @@ class Lines:
             self._end = b"\r\n" if piece.partition(b"\n")[0].endswith(b"\r") else b"\n"
         *whole, rest = piece.split(self._end) if self._end else [piece]
         for line in whole:
-            if not self._dropping and len(line) <= MAX_LINE:
-                yield line.decode("utf-8", "replace")
-            self._dropping = False
+            yield self._line(line)
         if len(rest) > MAX_LINE:
-            # The last byte may be the first half of the line's end.
-            self._dropping, rest = True, rest[-1:]
+            raise UnknownListing
         self._rest = rest
 
     def end(self) -> Iterator[str]:
         """Yield the last line where it had no end."""
-        if self._rest and not self._dropping:
-            yield self._rest.decode("utf-8", "replace")
+        if self._rest:
+            yield self._line(self._rest)
+
+    def _line(self, line: bytes) -> str:
+        if len(line) > MAX_LINE:
+            raise UnknownListing
+        self.count += 1
+        return line.decode("utf-8", "replace")
 
 
 def from_mlsd(lines: Iterable[str]) -> tuple[list[Entry], list[str]]:
-    """Return the entries of an MLSD listing (RFC 3659 §7), and the files without a size."""
+    """Return the entries of an MLSD listing (RFC 3659 §7), and the files without a size.
+
+    Raises UnknownListing.
+    """
     entries: list[Entry] = []
     unsized: list[str] = []
     for line in lines:
         facts, _, name = line.partition(" ")
+        if line.strip() and ("=" not in facts or not name):
+            raise UnknownListing
         if not is_ours(name):
             continue
         _check_count(entries, unsized)
@@ -80,6 +104,8 @@ def from_mlsd(lines: Iterable[str]) -> tuple[list[Entry], list[str]]:
             entries.append(Entry(name, size))
         elif kind == "file":
             unsized.append(name)
+        elif not kind:
+            raise UnknownListing
     return entries, unsized
 
 
@@ -96,9 +122,8 @@ def read_facts(facts: str) -> tuple[str, int | None]:
 
 
 def from_list(lines: Iterable[str]) -> list[Entry]:
-    """Return the entries of a LIST; raises UnknownListing when no line can be read."""
+    """Return the entries of a LIST; raises UnknownListing for a line that cannot be read."""
     entries: list[Entry] = []
-    known = True
     for line in lines:
         if not line.strip() or _TOTAL.fullmatch(line.strip()):
             continue
@@ -107,13 +132,10 @@ def from_list(lines: Iterable[str]) -> list[Entry]:
         elif found := _DOS.fullmatch(line):
             folder, file = found["size"] == "<DIR>", found["size"] != "<DIR>"
         else:
-            known = known and bool(entries)
-            continue
+            raise UnknownListing
         if is_ours(found["name"]) and (folder or file):
             _check_count(entries)
             entries.append(Entry(found["name"], None if folder else int(found["size"])))
-    if not known and not entries:
-        raise UnknownListing
     return entries
 
 

@@ -7,6 +7,8 @@ from contextlib import suppress
 from typing import Final
 
 from vaultd.backends.base import Finding
+from vaultd.backends.folder_walk import Entry
+from vaultd.backends.ftp_folder import entries
 from vaultd.backends.ftp_session import FolderMissing, FtpSession
 from vaultd.backends.session_pool import SessionPool
 from vaultd.backends.temporary import is_leftover, new_temporary
@@ -16,7 +18,7 @@ from vaultd.errors import ObjectExists, PlaceBusy, PlaceError
 _CONTENT: Final = b"vaultd\r\nprobe\n\r\0\xff\x1a" * 10
 
 
-def probe(session: FtpSession) -> Sequence[Finding]:
+def probe(session: FtpSession, where: str) -> Sequence[Finding]:
     """Store, list, read and rename two temporary files. Raises PlaceError."""
     first, second = new_temporary(), new_temporary()
     try:
@@ -28,7 +30,7 @@ def probe(session: FtpSession) -> Sequence[Finding]:
         return [
             _encryption(session),
             _content(session, first),
-            _listing(session, first),
+            _listing(entries(session, "", where) or (), first),
             _renaming(session, first, second),
         ]
     finally:
@@ -54,6 +56,7 @@ def _encryption(session: FtpSession) -> Finding:
         False,
         "password and data go in the clear; vaults stay encrypted, but whoever listens can "
         "log in and delete them",
+        grave=False,
     )
 
 
@@ -72,8 +75,8 @@ def _content(session: FtpSession, name: str) -> Finding:
     return Finding(what, True, "what was stored is read back the same, in part and in whole")
 
 
-def _listing(session: FtpSession, name: str) -> Finding:
-    found = [entry for entry in session.entries("") if entry.name == name]
+def _listing(listed: Sequence[Entry], name: str) -> Finding:
+    found = [entry for entry in listed if entry.name == name]
     if len(found) == 1 and found[0].size == len(_CONTENT):
         return Finding("listing", True, "a new file is listed at once with its size")
     return Finding(
@@ -83,13 +86,20 @@ def _listing(session: FtpSession, name: str) -> Finding:
 
 def _renaming(session: FtpSession, first: str, second: str) -> Finding:
     what = "create without replacing"
-    try:
+    third = new_temporary()
+    session.rename(second, third)
+    if session.size(third) is None:
+        said = "the server says that it renamed a file, and it has not: nothing can be stored"
+        return Finding(what, False, said)
+    session.rename(third, second)
+    with suppress(ObjectExists):
         session.rename(second, first)
-    except ObjectExists:
+    if session.size(first) == len(_CONTENT):
         return Finding(what, True, "a rename never replaces what is there")
     return Finding(
         what,
         False,
         "a rename replaces what is there, as FTP servers do: vaultd asks before, but of two "
         "writers of one name at the same moment the later wins, with its whole object",
+        grave=False,
     )

@@ -9,21 +9,13 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from vaultd.backends.folder_walk import Entry
 from vaultd.backends.ftp_control import FtpControl, Pace, part
 from vaultd.backends.ftp_errors import FtpSpeech, is_denial
-from vaultd.backends.ftp_listing import (
-    Lines,
-    UnknownListing,
-    from_list,
-    from_mlsd,
-    from_nlst,
-    read_facts,
-)
+from vaultd.backends.ftp_listing import Lines, is_cut, read_facts
 from vaultd.backends.ftp_login import log_in
 from vaultd.backends.ftp_settings import FtpSettings
 from vaultd.errors import ObjectExists, ObjectMissing, PlaceBusy, PlaceError, PlaceFull
@@ -34,10 +26,14 @@ _NOT_KNOWN: Final = ("500", "501", "502", "504")
 _NOT_THERE: Final = ("550", "551", "553", "521")
 _ASK_AFTER_SECONDS: Final = 30.0
 _NUMBER: Final = re.compile(r"213 +(\d{1,19})\s*")
+_LISTING: Final = "list a folder"
+# vsftpd: `226 Transfer done (but failed to open directory).`
+_NOT_OPENED: Final = re.compile(r"failed to open", re.I)
+_EMPTY: Final = re.compile(r"\bno files|\bempty\b", re.I)
 
 
 class FolderMissing(Exception):
-    """A refusal to store that may be for want of the folder; `refusal` is the error if not."""
+    """A refusal that may be for want of the folder; `refusal` is the error if not."""
 
     def __init__(self, refusal: PlaceError) -> None:
         super().__init__()
@@ -102,10 +98,12 @@ class FtpSession:
         with self._doing(f"tell the size of {name}"):
             try:
                 found = _NUMBER.fullmatch(self._control.sendcmd(f"SIZE ./{name}"))
-            except ftplib.error_perm as error:
+            except (ftplib.error_perm, ftplib.error_temp) as error:
                 reply = str(error)
+                if reply[:3] == "450":  # rclone's of a missing file, others' of a busy one
+                    return self._size_by_mlst(name, error)
                 if reply[:3] in _NOT_KNOWN and "MLST" in self.features:
-                    return self._size_by_mlst(name)
+                    return self._size_by_mlst(name, error)
                 if reply[:3] not in _NOT_THERE or is_denial(self._says.quote(reply)):
                     raise
                 return None
@@ -113,10 +111,12 @@ class FtpSession:
                 raise ftplib.error_proto("500 not a size")
             return int(found[1])
 
-    def _size_by_mlst(self, name: str) -> int | None:
+    def _size_by_mlst(self, name: str, refusal: ftplib.Error) -> int | None:
         try:
             reply = self._control.voidcmd(f"MLST ./{name}")
         except ftplib.error_perm as error:
+            if str(error)[:3] in _NOT_KNOWN:
+                raise refusal from None
             if str(error)[:3] not in _NOT_THERE:
                 raise
             return None
@@ -254,36 +254,23 @@ class FtpSession:
         with self._doing(f"make the folder {name}"), suppress(ftplib.error_perm):
             self._control.voidcmd(f"MKD ./{name}")
 
-    def entries(self, folder: str) -> Sequence[Entry]:
-        """Return the entries of a folder ("" is the place's own); none when it is not there."""
-        path = f"./{folder}" if folder else "."
-        if "MLST" in self.features or "MLSD" in self.features:
-            found, unsized = from_mlsd(self._lines(f"MLSD {path}"))
-            asked = (Entry(name, self.size(_joined(folder, name))) for name in unsized)
-            return [*found, *(entry for entry in asked if not entry.is_folder)]
-        try:
-            found = from_list(self._lines(f"LIST {path}"))
-        except UnknownListing:
-            names = from_nlst(self._lines(f"NLST {path}"))
-            found = [Entry(name, self.size(_joined(folder, name))) for name in names]
-        # Asked for a file, LIST and NLST give the file itself.
-        its_own = [entry.name for entry in found] == [folder.rpartition("/")[2]]
-        return [] if its_own and self.size(folder) is not None else found
+    def lines(self, command: str, folder: str) -> Iterator[str]:
+        """Yield the lines that MLSD, LIST or NLST gives of a folder ("" is the place's own).
 
-    def _lines(self, command: str) -> Iterator[str]:
+        Raises FolderMissing where it is not there, PlaceError for a listing that was cut short,
+        and UnknownListing.
+        """
         received, lines = 0, Lines()
-        with self._doing("list a folder"):
+        with self._doing(_LISTING):
             try:
-                conn = self._open_data(command)
+                conn = self._open_data(f"{command} ./{folder}" if folder else f"{command} .")
             except (ftplib.error_perm, ftplib.error_temp) as error:
-                reply = str(error)
-                if reply[:3] in ("550", "450", "501") and not is_denial(reply):
-                    return  # some servers call an empty folder missing
-                raise
+                self._nothing(folder, str(error))
+                return
         try:
             pace = Pace(self._settings.read_timeout, self._settings.check)
             while True:
-                with self._doing("list a folder"):
+                with self._doing(_LISTING):
                     conn.settimeout(pace.left(received))
                     piece = conn.recv(_BLOCK)
                 received += len(piece)
@@ -297,10 +284,40 @@ class FtpSession:
                 yield from lines.feed(piece)
             yield from lines.end()
             part(conn)
-            with self._doing("list a folder"):
-                self._control.voidresp()
+            with self._doing(_LISTING):
+                reply = self._control.voidresp()
+                if _NOT_OPENED.search(reply):
+                    self._nothing(folder, f"550 {reply}")
         finally:
             conn.close()
+            if not self.usable:
+                self._settle()
+        if is_cut(reply, lines.count):
+            raise PlaceError(
+                f"The FTP server {self._settings.where} cut a listing short "
+                f"({self._says.quote(reply)}).",
+                hint="Raise its limit of names in a listing (Pure-FTPd: LimitRecursion).",
+            )
+
+    def _nothing(self, folder: str, reply: str) -> None:
+        """Judge a refusal to list: return for an empty folder; raises FolderMissing, or as it is.
+
+        A folder that can be entered is there, so that its listing would be cut; the session is
+        then in the wrong folder, and ended.
+        """
+        if reply[:3] not in ("550", "450", "501") or is_denial(reply):
+            raise ftplib.error_perm(reply) if reply[:1] == "5" else ftplib.error_temp(reply)
+        if _EMPTY.search(reply):
+            return  # NLST of some servers
+        if folder:
+            try:
+                self._control.voidcmd(f"CWD ./{folder}")
+            except ftplib.error_perm as error:
+                if is_denial(str(error)):
+                    raise
+                raise FolderMissing(self._says.reply(_LISTING, reply)) from None
+            self._control.close()
+        raise ftplib.error_perm(reply) if reply[:1] == "5" else ftplib.error_temp(reply)
 
     def free_bytes(self) -> int | None:
         """Return the room left by AVBL (draft-peterson-streamlined-ftp-command-extensions)."""
@@ -320,7 +337,3 @@ class FtpSession:
                 return self._control.voidcmd("SITE QUOTA")
             except ftplib.error_perm:
                 return ""
-
-
-def _joined(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name

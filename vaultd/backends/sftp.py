@@ -215,7 +215,7 @@ class SftpBackend:
     def _walk(self) -> FolderWalk:
         return FolderWalk(self._entries, readers=self._settings.channels)
 
-    def _entries(self, folder: str) -> Sequence[Entry]:
+    def _entries(self, folder: str) -> Sequence[Entry] | None:
         with self._channel() as channel, self._doing("list a folder"):
             return entries(channel, self._path, folder, self._settings.where)
 

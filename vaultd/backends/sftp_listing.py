@@ -14,8 +14,8 @@ from vaultd.errors import PlaceError
 
 def entries(
     channel: SftpChannel, path: Callable[[str], str], folder: str, where: str
-) -> Sequence[Entry]:
-    """Return what is in `folder` and may be ours; nothing where it is not there.
+) -> Sequence[Entry] | None:
+    """Return what is in `folder` and may be ours; None where it is not there.
 
     Only opening the folder can find it missing: a refusal in the midst of a listing is an error,
     as what came until then is not all. Raises PlaceError, and what a channel raises.
@@ -26,7 +26,7 @@ def entries(
         described = _described(channel, path(folder)) if folder else None
         if not folder or (described is not None and described.is_folder):
             raise
-        return ()
+        return None
     found: list[Entry] = []
     seen = 0
     for raw, attributes in channel.entries(handle):

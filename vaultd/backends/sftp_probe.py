@@ -30,7 +30,7 @@ def probe(channel: SftpChannel, path: Callable[[str], str], where: str) -> Seque
             refused = refused or upload.refused
         return [
             _content(channel, path(first)),
-            _listing(entries(channel, path, "", where), first),
+            _listing(entries(channel, path, "", where) or (), first),
             _sync(channel, refused),
             _space(channel, path("")),
             _replacing(channel, path(first), path(second)),  # last: it may rename

@@ -38,6 +38,7 @@ class SftpPublisher:
                 hint="Choose another server, or another program for it.",
             )
         if stored.size != size:
+            channel.remove(path)
             raise another_size(name, size, stored.size, self._where)
 
     def _link(self, channel: SftpChannel, temporary: str, path: str, name: str) -> bool:

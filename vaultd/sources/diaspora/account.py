@@ -14,7 +14,7 @@ from vaultd.sources.base import SourceAccount, Trouble
 from vaultd.sources.diaspora.batch import Batch, Row
 from vaultd.sources.diaspora.packing import Item
 from vaultd.sources.diaspora.questions import account
-from vaultd.sources.diaspora.values import exact, flag, json_safe, text
+from vaultd.sources.diaspora.values import day, exact, flag, json_safe, text
 
 _USER: Final = (
     "username email language disable_mail show_community_spotlight_in_stream auto_follow_back "
@@ -134,7 +134,7 @@ def _profiles(batch: Batch) -> Iterator[Item]:
         data: dict[str, Json] = {"author": owner.handle}
         data |= {n: text(row[n]) for n in _PROFILE if row[n] is not None}
         if row["birthday"] is not None:
-            data["birthday"] = str(row["birthday"])[:10]
+            data["birthday"] = day(row["birthday"])
         data |= {
             "searchable": flag(row["searchable"]),
             "nsfw": flag(row["nsfw"]),

@@ -18,12 +18,17 @@ from sqlalchemy.pool import QueuePool
 from vaultd.errors import DatabaseError
 from vaultd.sources.diaspora.guest import NO_LIMITS, Limits
 from vaultd.sources.diaspora.hashing import register
+from vaultd.sources.diaspora.lenient import load_leniently
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 STREAM: Final = 2000
 _LENIENT: Final = "vaultd_utf8"
+# A peer that went away without a word is noticed within two minutes.
+_ALIVE: Final = {"keepalives_idle": 60, "keepalives_interval": 15, "keepalives_count": 4}
+# Texts of times are read as these settings write them.
+_WRITING: Final = (("datestyle", "ISO, YMD"), ("intervalstyle", "postgres"), ("timezone", "UTC"))
 # A batch's rows are found through indexes that lie in memory, and sorted there.
 _PLANNING: Final = (
     ("cursor_tuple_fraction", "1"),
@@ -58,12 +63,16 @@ def open_engine(url: str) -> Engine:
         if scheme == "sqlite":
             return _sqlite(url)
         if scheme in ("postgres", "postgresql"):
-            return create_engine(
+            engine = create_engine(
                 f"postgresql+psycopg://{rest}",
                 isolation_level="REPEATABLE READ",
                 pool_pre_ping=True,
-                connect_args={"connect_timeout": 10},
+                # Statements prepared on one server are unknown on the next behind a proxy.
+                connect_args={"connect_timeout": 10, "prepare_threshold": None, **_ALIVE},
             )
+            # First of all: SQLAlchemy asks a new connection questions of its own.
+            event.listen(engine, "connect", _load_leniently, insert=True)
+            return engine
         if scheme in ("mysql", "mariadb"):
             parsed = make_url(f"mysql+pymysql://{rest}").update_query_dict({"charset": "utf8mb4"})
             engine = create_engine(
@@ -80,6 +89,10 @@ def open_engine(url: str) -> Engine:
             f"pod.database: this URL cannot be used ({type(error).__name__}).",
             hint="Write postgresql://user@host/name, mysql://… or sqlite:///path.",
         ) from error
+
+
+def _load_leniently(connection: object, _record: object) -> None:
+    load_leniently(connection)  # type: ignore[arg-type]
 
 
 def _read_leniently(connection: object, _record: object) -> None:
@@ -115,10 +128,10 @@ def fetch_all(
     return plain.execute(query, dict(asked or {})).all()
 
 
-def _plan_for_all_rows(connection: Connection) -> None:
+def _settle(connection: Connection) -> None:
     # A cursor is planned for its first tenth otherwise; compiling pays for none of our queries.
     version = connection.dialect.server_version_info or (0,)
-    names = _PLANNING + ((("jit", "off"),) if version >= (11,) else ())
+    names = _WRITING + _PLANNING + ((("jit", "off"),) if version >= (11,) else ())
     connection.execute(select(*(func.set_config(n, value, True) for n, value in names)))
 
 
@@ -137,7 +150,7 @@ def snapshot(
             name = engine.dialect.name
             if name == "postgresql":
                 connection = connection.execution_options(postgresql_readonly=True)
-                _plan_for_all_rows(connection)
+                _settle(connection)
                 limits.apply(connection)
             elif name == "mysql":
                 limits.apply(connection)

@@ -64,7 +64,7 @@ def read_people(batch: Batch) -> Iterator[Item]:
         yield from _audience(account, ties, known, urls)
         if pods.known.ids:
             yield account, pods.known
-        people = [person for person in sorted(ties.people) if person in known]
+        people = sorted(ties.people & known.keys())
         wires = [_person(ties, person, known[person]) for person in people]
         handles = [known[person].handle for person in people]
         if people:
@@ -73,7 +73,9 @@ def read_people(batch: Batch) -> Iterator[Item]:
 
 def _people(batch: Batch, pods: Mapping[int, str], own_host: str) -> dict[int, _Known]:
     people, profiles = batch.schema["people"], batch.schema["profiles"]
-    wanted = {person for ties in batch.ties.values() for person in ties.people}
+    # NULL, or a text in SQLite, where a number should be is nobody.
+    met = (person for ties in batch.ties.values() for person in ties.people)
+    wanted = {person for person in met if isinstance(person, int)}
     query = select(
         people, profiles.c.first_name, profiles.c.last_name, profiles.c.image_url
     ).outerjoin(profiles, profiles.c.person_id == people.c.id)

@@ -41,6 +41,8 @@ def read_pods(batch: Batch) -> Pods:
     groups: dict[int, dict[str, str]] = {}
     for number, name, port, ssl in batch.fetch(query):
         host = text(name).lower()
+        if not host:
+            continue  # its people are where their handles say
         if port not in (None, -1):  # both are the default (facts A2)
             host = f"{host}:{port}"
         url = f"{'http' if ssl in (0, False) else 'https'}://{host}/"

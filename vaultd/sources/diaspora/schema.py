@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Column, Connection, MetaData, Table, func, inspect, select
 
 from vaultd.errors import DatabaseError
-from vaultd.sources.diaspora.dates import reflect_leniently
+from vaultd.sources.diaspora.lenient import reflect_leniently
 
 NEEDED: Final = (
     "users people profiles aspects aspect_memberships aspect_visibilities blocks comments contacts "

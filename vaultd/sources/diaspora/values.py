@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import UTC, date, datetime
 from typing import Final
 
 from vaultd.records import Body, Json
 
-_FOUR_DIGITS: Final = 1000  # strftime writes fewer for earlier years
+_WHOLE_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 def text(value: object) -> str:
@@ -29,41 +29,52 @@ def given(value: object) -> str | None:
 
 def seconds(value: object) -> str | None:
     """Return a time as diaspora federates it: `2025-04-15T18:18:38Z`."""
-    if type(value) is datetime and value.tzinfo is None and value.year >= _FOUR_DIGITS:
+    if type(value) is datetime and value.tzinfo is None:
         return f"{value.isoformat()[:19]}Z"  # the same, several times as fast as strftime
     moment = _moment(value)
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if moment is None else f"{moment.isoformat()[:19]}Z"
 
 
 def exact(value: object) -> str | None:
     """Return a time with microseconds where it has any; a text that is no time as it is."""
-    if type(value) is datetime and value.tzinfo is None and value.year >= _FOUR_DIGITS:
+    if type(value) is datetime and value.tzinfo is None:
         return f"{value.isoformat()}Z"
     moment = _moment(value)
     if moment is None:
         return given(value)
-    if not moment.microsecond:
-        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment.isoformat()}Z"
 
 
 def moments(value: object) -> tuple[str | None, str | None]:
     """Return `seconds` and `exact` of a time."""
-    if type(value) is datetime and value.tzinfo is None and value.year >= _FOUR_DIGITS:
+    if type(value) is datetime and value.tzinfo is None:
         iso = value.isoformat()
         return f"{iso[:19]}Z", f"{iso}Z"
     return seconds(value), exact(value)
 
 
 def _moment(value: object) -> datetime | None:
-    if isinstance(value, datetime):
-        return value
+    """Return a time without a zone, in UTC; None for what is none."""
+    moment = value
     if isinstance(value, str):  # SQLite, and columns of an odd type
         try:
-            return datetime.fromisoformat(value.replace("Z", "").strip())
+            moment = datetime.fromisoformat(value.replace("Z", "").strip())
         except ValueError:
             return None
-    return None
+    if not isinstance(moment, datetime):
+        return None
+    try:
+        return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:  # its zone would put it before the year 1 or after the year 9999
+        return None
+
+
+def day(value: object) -> str | None:
+    """Return a date as `2025-04-15`; a text that is none as it is."""
+    if isinstance(value, date):
+        return value.isoformat()[:10]
+    moment = _moment(value)
+    return given(value) if moment is None else moment.isoformat()[:10]
 
 
 def json_safe(value: object) -> Json:
@@ -74,8 +85,8 @@ def json_safe(value: object) -> Json:
         return exact(value)
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
+    if isinstance(value, list | tuple):
+        return [json_safe(each) for each in value]
     if isinstance(value, bytes | bytearray | memoryview):
         raw = bytes(value)
         try:
@@ -95,6 +106,8 @@ def flag(value: object) -> bool:
     return bool(value)
 
 
-def number(value: object) -> int | None:
-    """Return a whole number, None where there is none."""
-    return int(value) if isinstance(value, int) else None
+def number(value: object) -> Json:
+    """Return a whole number; what is none, in SQLite, as it is."""
+    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
+        return int(value)
+    return int(value) if isinstance(value, int) else json_safe(value)

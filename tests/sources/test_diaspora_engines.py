@@ -154,3 +154,15 @@ def test_another_applications_database_is_named_as_such(tmp_path: Path) -> None:
 def test_picture_names_never_leave_the_folder(name: str, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         DiasporaSource("sqlite:///x", POD_URL, tmp_path).open_file(name)
+
+
+def test_names_with_capitals_are_names_of_their_own(url: str, tmp_path: Path) -> None:
+    _build(url, tmp_path, RELEASES[-1])
+    engine = _writable(url)
+    with engine.begin() as connection:
+        connection.execute(text("update users set username = 'Ben' where username = 'ben'"))
+    engine.dispose()
+    source = DiasporaSource(url, POD_URL, tmp_path)
+    assert [a.username for a in source.accounts(["Ben", "ada"])] == ["ada", "Ben"]
+    assert source.accounts(["ben"]) == []
+    assert [a.username for a in source.accounts(["Ben"])] == ["Ben"]

@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from vaultd import __version__
+from vaultd.cli.encoding import print_anywhere
 from vaultd.errors import VaultdError
 
 _MODULES: Final = {
@@ -57,6 +58,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; never returns."""
+    print_anywhere()
     try:
         code = cli.main(standalone_mode=False)
     except VaultdError as error:
@@ -64,7 +66,7 @@ def main() -> None:
         if error.hint:
             click.echo(f"        {error.hint}", err=True)
         sys.exit(error.exit_code)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("vaultd: stopped.", err=True)
         sys.exit(130)
     except click.ClickException as error:

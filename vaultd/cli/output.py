@@ -17,10 +17,13 @@ __all__ = ["emit_json", "line", "plural", "remark", "size"]
 
 
 def emit_json(document: Mapping[str, object]) -> None:
-    """Print one JSON document."""
+    """Print one JSON document; in plain ASCII where the output cannot take every character."""
     import json
+    import sys
 
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+    from vaultd.cli.encoding import is_unicode
+
+    click.echo(json.dumps(document, ensure_ascii=not is_unicode(sys.stdout), indent=2, default=str))
 
 
 def line(mark: str, text: str, *, ok: bool = True) -> None:

@@ -102,8 +102,7 @@ class DiasporaSource:
                 .order_by(users.c.id)
             )
             if usernames is not None:
-                wanted = [name.lower() for name in usernames]
-                parts = [wanted[i : i + CHUNK] for i in range(0, len(wanted), CHUNK)]
+                parts = [usernames[i : i + CHUNK] for i in range(0, len(usernames), CHUNK)]
                 queries = [query.where(users.c.username.in_(part)) for part in parts]
             else:
                 queries = [query]
@@ -111,7 +110,11 @@ class DiasporaSource:
             for each in queries:
                 for row in connection.execute(each).mappings():
                     found.setdefault(row["id"], _account(dict(row)))
-            return list(found.values())
+            if usernames is None:
+                return list(found.values())
+            # Old pods have capitals in names, and MySQL compares without regard to them.
+            exact = set(usernames)
+            return [account for account in found.values() if account.username in exact]
 
     def read(self, accounts: Sequence[SourceAccount]) -> Iterator[Item]:
         """Yield the records of a batch; see Source.read."""

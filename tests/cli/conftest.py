@@ -24,6 +24,7 @@ def vaultd(
         [sys.executable, "-m", "vaultd", *arguments],
         capture_output=True,
         text=True,
+        errors="replace",  # it may print in another encoding
         check=False,
         input=stdin,
         env={**os.environ, **(more or {})},

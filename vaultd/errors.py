@@ -6,6 +6,7 @@ word for `--json` and for the damage lists of `verify` and `restore`.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -129,6 +130,16 @@ class PlaceFull(PlaceError):
     """The place has no room left."""
 
     code = "place-full"
+
+
+class ObjectLocked(PlaceError):
+    """An object may not be deleted before a moment (`until`)."""
+
+    code = "locked-object"
+
+    def __init__(self, message: str, *, until: datetime, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.until = until
 
 
 class ObjectMissing(PlaceError):

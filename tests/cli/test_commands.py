@@ -16,7 +16,7 @@ from vaultd.cli.main import cli
 
 COMMANDS = (
     "archives backup check connect copy demo enroll forget init keygen pause recipient restore "
-    "resume run scrub status target verify"
+    "resume run scrub status target unenroll verify"
 ).split()
 
 

@@ -11,7 +11,7 @@ from vaultd import clock
 from vaultd.backends.s3_client import Answer, S3Client
 from vaultd.backends.s3_errors import S3Denied
 from vaultd.backends.s3_settings import S3Settings
-from vaultd.errors import ObjectMissing, PlaceError
+from vaultd.errors import ObjectLocked, ObjectMissing, PlaceError
 
 
 def retention(settings: S3Settings) -> dict[str, object]:
@@ -94,8 +94,9 @@ def locked_until(found: Answer) -> datetime | None:
     return until if until is not None and until > clock.now() else None
 
 
-def _locked(client: S3Client, name: str, until: datetime) -> PlaceError:
-    return PlaceError(
+def _locked(client: S3Client, name: str, until: datetime) -> ObjectLocked:
+    return ObjectLocked(
         f"{name} in {client.settings.where} is locked until {clock.rfc3339(until)}.",
+        until=until,
         hint="A lock is not shortened; it can be deleted after that.",
     )

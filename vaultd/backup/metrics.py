@@ -93,6 +93,10 @@ def _runs(families: _Families, state: State) -> None:
         "accounts", "gauge", "Accounts by how the last run that looked at them ended for them.",
         [({"status": status}, found.get(status, 0)) for status in _STATUSES],
     )  # fmt: skip
+    families.add(
+        "old_vaults_to_erase", "gauge", "Old vaults that are still to be erased, on all targets.",
+        [({}, state.old_vaults.count_pending())],
+    )  # fmt: skip
     last, success = state.journal.last_run(), state.journal.last_success()
     families.add(
         "last_success_timestamp_seconds", "gauge",

@@ -15,6 +15,7 @@ from vaultd.backup.own_trouble import ALARM, OwnFailures
 from vaultd.backup.room import Room
 from vaultd.config import OWN
 from vaultd.errors import AccountError, PlaceError, VaultdError
+from vaultd.state.old_vaults import OldVault
 
 Changes: TypeAlias = "dict[str, tuple[int, int, int]]"
 _decoder: Final = msgspec.msgpack.Decoder(dict[str, tuple[int, int, int]])
@@ -92,7 +93,8 @@ _account: Final = msgspec.msgpack.Decoder(AccountReport)
 @dataclass(slots=True)
 class RunReport:
     """A whole run. `interrupted` means that it was asked to stop before the last account; `rooms`
-    tells what is left on each target, where that is known; `own` which targets of users fail.
+    tells what is left on each target, where that is known; `own` which targets of users fail;
+    `erased` and `not_erased` what became of old vaults.
 
     There may be tens of thousands of accounts: one about which there is nothing to say is kept as
     its bare name, one that was just written is kept packed. `written`, `bytes` and `archives` are
@@ -107,6 +109,8 @@ class RunReport:
     bytes: int = 0
     archives: int = 0
     noted: bool = False
+    erased: list[OldVault] = field(default_factory=list)
+    not_erased: list[OldVault] = field(default_factory=list)
     _told: list[AccountReport | str | _Packed] = field(default_factory=list)
 
     def add(self, account: AccountReport) -> None:

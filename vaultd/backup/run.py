@@ -15,6 +15,7 @@ from vaultd.backends.base import Backend
 from vaultd.backup.account import Pod
 from vaultd.backup.batch import BatchRunner, Job
 from vaultd.backup.cutting import cut, page_size, records_of
+from vaultd.backup.erasing import erase_old_vaults
 from vaultd.backup.kind import kind_of_backup
 from vaultd.backup.ledger import Ledger
 from vaultd.backup.looks import Look, looks, refusal
@@ -63,6 +64,7 @@ def run_backup(
     makes partial archives beside the whole ones. With a `pool` batches run in its workers,
     which open source and targets as the config names them. With `insist` users' own targets
     that fail and are left alone for now are tried, too.
+    Old vaults that are due are erased at its end.
     One account's failure is in the report and stops nothing. Raises DatabaseError when the
     source as a whole is out of reach, ConfigError for an unusable spool folder.
     """
@@ -80,7 +82,12 @@ def run_backup(
             selection=selection,
             pool=pool,
         )
-        return run.run(usernames)
+        report = run.run(usernames)
+        if not selection.part:
+            gone = erase_old_vaults(state, targets, own, should_stop=should_stop)
+            report.erased, report.not_erased = gone.done, gone.failed
+            own.save()
+        return report
     finally:
         bench.pool.shutdown()
 

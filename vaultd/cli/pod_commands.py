@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from vaultd.backup.enroll import enroll as enroll_one
 from vaultd.backup.enroll import enroll_all, load_recovery
+from vaultd.backup.leaving import leaving
 from vaultd.backup.metrics import metrics_text, write_metrics
 from vaultd.backup.own_trouble import own_failures
 from vaultd.backup.pace import PAUSED
@@ -16,6 +16,7 @@ from vaultd.backup.report import AccountReport, RunReport, Status
 from vaultd.backup.run import run_backup
 from vaultd.backup.setup import open_source, open_targets
 from vaultd.backup.status import account_statuses, target_statuses
+from vaultd.cli.account_commands import enroll_account, show_leaving
 from vaultd.cli.output import emit_json, line, plural, remark, size
 from vaultd.cli.progress import WAYS, Progress
 from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
@@ -23,7 +24,7 @@ from vaultd.cli.workplace import CONFIG, open_config, working_on
 from vaultd.clock import now, parse_rfc3339
 from vaultd.daemon.service import serve
 from vaultd.errors import AccountsFailed, PlaceError, UsageError
-from vaultd.keys import PodKey, Recipient
+from vaultd.keys import PodKey
 from vaultd.selection import select
 from vaultd.state.store import State
 
@@ -34,12 +35,18 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON documen
 @click.argument("user", required=False)
 @click.option("--recipient", metavar="vault1…", help="The recipient of the user's own kit.")
 @click.option("--all", "everybody", is_flag=True, help="Everybody not enrolled yet, with escrow.")
+@click.option(
+    "--erase-old",
+    is_flag=True,
+    help="Erase the vault of USER's kit of before, too, once it can go.",
+)
 @CONFIG
 @AS_JSON
 def enroll(
     user: str | None,
     recipient: str | None,
     everybody: bool,
+    erase_old: bool,
     config_path: Path | None,
     as_json: bool,
 ) -> int:
@@ -52,18 +59,13 @@ def enroll(
     with working_on(config, "enroll") as state_path:
         pod_key = PodKey.load(state_path / "pod.key")
         state = State(state_path)
-        source = open_source(config)
         if user is not None and recipient is not None:
-            done = enroll_one(state, source, user, Recipient.parse(recipient))
-            if as_json:
-                emit_json(
-                    {"enrolled": [user], "vault": done.vault_id, "pod_key": pod_key.fingerprint}
-                )
-            else:
-                line("✓", f"{done.handle} is enrolled; vault {done.vault_id}")
-                remark(f"write this pod's key on the kit: {pod_key.fingerprint}")
-            return 0
-        report = enroll_all(state, source, open_targets(config), load_recovery(state_path))
+            return enroll_account(
+                config, state, user, recipient, erase_old=erase_old, as_json=as_json
+            )
+        report = enroll_all(
+            state, open_source(config), open_targets(config), load_recovery(state_path)
+        )
     if as_json:
         emit_json(
             {
@@ -197,6 +199,10 @@ def _show(report: RunReport) -> None:
         line("✗" if room.low else "●", room.sentence, ok=not room.low)
     if report.own.accounts:
         line("●", report.own.sentence)
+    if report.erased:
+        line("●", f"{plural(len(report.erased), 'old vault')} erased")
+    for old in report.not_erased:
+        remark(f"{old.username}, {old.target}: an old vault could not be erased: {old.result}")
     line(
         "✓" if not report.failed else "✗",
         f"{plural(report.looked_at, 'account')} looked at, {report.written} changed, "
@@ -218,10 +224,18 @@ def status(metrics: bool, config_path: Path | None, as_json: bool) -> int:
         click.echo(metrics_text(config, state), nl=False)
         return 0
     statuses = account_statuses(state, list(config.targets))
+    left = leaving(config, state.old_vaults.all())
     targets, own = target_statuses(config, state), own_failures(config, state)
     if as_json:
         documents = [s.document() for s in statuses]
-        emit_json({"accounts": documents, "targets": targets, "own_targets": own.document()})
+        emit_json(
+            {
+                "accounts": documents,
+                "targets": targets,
+                "own_targets": own.document(),
+                "old_vaults": [each.document() for each in left],
+            }
+        )
         return 0
     safe = sum(1 for s in statuses if not s.reason and all(s.newest.values()))
     line(
@@ -240,6 +254,7 @@ def status(metrics: bool, config_path: Path | None, as_json: bool) -> int:
             line("●", f"{found.username}: own target {found.own.sentence}")
     if own.accounts:
         line("●", own.sentence)
+    show_leaving([each for each in left if each.old.due or each.old.escrow])
     for each in targets:
         line("✗" if each["low"] else "●", f"{each['sentence']}", ok=not each["low"])
     return 0

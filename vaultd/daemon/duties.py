@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from vaultd.backends.base import Backend
+from vaultd.backup.erasing import erase_old_vaults
 from vaultd.backup.metrics import write_metrics
 from vaultd.backup.own_targets import OwnPlaces
 from vaultd.backup.pool import open_pool
@@ -26,7 +28,10 @@ from vaultd.errors import VaultdError
 from vaultd.keys import PodKey
 from vaultd.sizes import plural
 from vaultd.sources.base import Source
+from vaultd.state.old_vaults import OldVault
 from vaultd.state.store import State
+
+_ERASE_AGAIN: Final = timedelta(hours=1)
 
 _log: Final = logging.getLogger(__name__)
 
@@ -62,7 +67,7 @@ class Duties:
 
     def back_up(self) -> float | None:
         """Back up who is due; return when to try again, where it is other than usual."""
-        return self._in_turn("The daemon backs up accounts.", "Backing up", self._back_up)
+        return self._in_turn("The daemon backs up accounts.", "Backing up", self._tick)
 
     def scrub(self) -> float | None:
         """Read a share of every target again; what is bad is due at once."""
@@ -91,6 +96,26 @@ class Duties:
             except Exception as error:  # noqa: BLE001 - a bug must not end the daemon
                 _log.error("%s failed, a bug in vaultd: %s", what, whereabouts(error))
                 return None
+
+    def _tick(self, workshop: Workshop) -> float | None:
+        again = self._back_up(workshop)
+        self._erase(workshop)
+        return again
+
+    def _erase(self, workshop: Workshop) -> None:
+        """Erase old vaults that are due, also while nobody is to be backed up."""
+        if not self._state.old_vaults.count_pending():
+            return
+        own = OwnPlaces(workshop.config, self._state)
+        found = erase_old_vaults(
+            self._state,
+            workshop.targets,
+            own,
+            again_after=min(_ERASE_AGAIN, workshop.config.schedule.period / 4),
+            should_stop=self._must_end,
+        )
+        own.save()
+        _tell_erased(found.done, found.failed)
 
     def _back_up(self, workshop: Workshop) -> float | None:
         names = self._state.usernames()
@@ -148,6 +173,7 @@ class Duties:
         for room in report.rooms:
             if room.low:
                 _log.warning("%s", room.sentence)
+        _tell_erased(report.erased, report.not_erased)
         if report.own.accounts:
             _log.warning("%s", report.own.sentence)
         sentence = (
@@ -156,3 +182,12 @@ class Duties:
         )
         _log.info("%s", sentence)
         self._notifier.status(f"Last run: {sentence}")
+
+
+def _tell_erased(done: Sequence[OldVault], failed: Sequence[OldVault]) -> None:
+    for old in done:
+        _log.info("%s: an old vault of %s was erased.", old.target, old.username)
+    for old in failed:
+        _log.warning(
+            "%s: an old vault of %s could not be erased: %s", old.target, old.username, old.result
+        )

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, ForeignKey, LargeBinary, MetaData, String, Text
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # Constraints have names, so that later migrations can address them on every database.
@@ -186,6 +194,38 @@ class OwnTargetRow(Base):
     result: Mapped[str] = mapped_column(Text)
     failing_since: Mapped[str | None] = mapped_column(String(32))
     move: Mapped[str] = mapped_column(String(8))
+
+
+class OldVaultRow(Base):
+    """A vault that an account left behind, on one target; see `OldVault`."""
+
+    __tablename__ = "old_vault"
+    __table_args__ = (UniqueConstraint("vault_id", "target", "guid"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    vault_id: Mapped[str] = mapped_column(String(32))
+    target: Mapped[str] = mapped_column(String(255))
+    username: Mapped[str] = mapped_column(String(255))
+    guid: Mapped[str] = mapped_column(String(255))
+    handle: Mapped[str] = mapped_column(String(255))
+    escrow: Mapped[bool]
+    due: Mapped[bool]
+    replaced: Mapped[bool]
+    since: Mapped[str] = mapped_column(String(32))
+    locked_until: Mapped[str | None] = mapped_column(String(32))
+    tried_at: Mapped[str | None] = mapped_column(String(32))
+    result: Mapped[str] = mapped_column(Text)
+    objects: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    done_at: Mapped[str | None] = mapped_column(String(32))
+
+
+class OptOutRow(Base):
+    """An account that was unenrolled and is not enrolled by policy: a keyed digest of its guid."""
+
+    __tablename__ = "opt_out"
+
+    id: Mapped[bytes] = mapped_column(LargeBinary(8), primary_key=True)
 
 
 class TallyRow(Base):

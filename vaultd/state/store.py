@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from vaultd.state.digests import Digests
 from vaultd.state.doomed import Doomed
 from vaultd.state.journal import Journal
 from vaultd.state.marks import WATERMARK, Marks
-from vaultd.state.models import EnrollmentRow, SecretRow, WatermarkRow
+from vaultd.state.models import EnrollmentRow, OptOutRow, SecretRow, VaultRow, WatermarkRow
+from vaultd.state.old_vaults import OldVault, OldVaults, remember, use_again
 from vaultd.state.own_targets import OwnTargets
 from vaultd.state.probes import Probes
 from vaultd.state.tallies import Tallies
@@ -57,6 +58,7 @@ class State:
         self.probes = Probes(self._database)
         self.own_targets = OwnTargets(self._database)
         self.tallies = Tallies(self._database)
+        self.old_vaults = OldVaults(self._database)
         self.digests = Digests(self._secret())
 
     def close(self) -> None:
@@ -116,6 +118,14 @@ class State:
             query = select(EnrollmentRow).where(EnrollmentRow.vault_id == vault_id)
             return [_enrollment(row) for row in session.scalars(query.order_by(EnrollmentRow.id))]
 
+    def of_person(self, guid: str, username: str) -> list[Enrollment]:
+        """Return what is enrolled of this person, or under this name: after a renaming both."""
+        query = select(EnrollmentRow).where(
+            (EnrollmentRow.guid == guid) | (EnrollmentRow.username == username)
+        )
+        with self._session() as session:
+            return [_enrollment(row) for row in session.scalars(query.order_by(EnrollmentRow.id))]
+
     def shared_vaults(self) -> dict[str, list[str]]:
         """Return the vaults (ids) of several accounts, and the usernames of these as enrolled."""
         vault, many = EnrollmentRow.vault_id, func.count() > 1
@@ -136,13 +146,23 @@ class State:
         recipient: str,
         vault_id: str,
         escrow: bytes | None = None,
+        left: Sequence[OldVault] = (),
+        replaces: Collection[int] = (),
     ) -> Enrollment:
-        """Enrol an account, or give it a new recipient: its next archive starts a fresh vault."""
+        """Enrol an account, or give it a new recipient: its next archive starts a fresh vault.
+
+        `left` are the vaults that it leaves behind thereby, `replaces` enrolments (ids) that end
+        with it, besides that of the same name. That it wanted none is forgotten.
+        """
         with self._session() as session:
             old = session.scalar(select(EnrollmentRow).where(EnrollmentRow.username == username))
             if old is not None:
                 session.delete(old)
                 session.flush()
+            session.execute(delete(EnrollmentRow).where(EnrollmentRow.id.in_(replaces)))
+            remember(session, left)
+            use_again(session, vault_id, guid)
+            session.execute(delete(OptOutRow).where(OptOutRow.id == self._opt_out(guid)))
             row = EnrollmentRow(
                 username=username,
                 guid=guid,
@@ -160,6 +180,31 @@ class State:
             except IntegrityError as error:
                 raise UsageError(f"{username} is being enrolled by another process.") from error
             return _enrollment(row)
+
+    def unenroll(self, enrollment: Enrollment, left: Sequence[OldVault] = ()) -> None:
+        """Forget an account but for the vaults that it leaves; no policy enrols it again."""
+        with self._session() as session:
+            session.execute(delete(EnrollmentRow).where(EnrollmentRow.id == enrollment.id))
+            remember(session, left)
+            out = self._opt_out(enrollment.guid)
+            if session.get(OptOutRow, out) is None:
+                session.add(OptOutRow(id=out))
+
+    def opted_out(self, guids: Collection[str]) -> set[str]:
+        """Return those of these accounts (guids) that were unenrolled and not enrolled again."""
+        with self._session() as session:
+            rows = set(session.scalars(select(OptOutRow.id)))
+        return {guid for guid in guids if self._opt_out(guid) in rows} if rows else set()
+
+    def _opt_out(self, guid: str) -> bytes:
+        return self.digests.key("opt-out", guid).to_bytes(8, "little")
+
+    def targets_of(self, enrollment: Enrollment) -> list[str]:
+        """Return the targets on which an account's vault has, or may have, objects."""
+        with self._session() as session:
+            query = select(VaultRow.target).where(VaultRow.enrollment_id == enrollment.id)
+            there = set(session.scalars(query))
+        return sorted(there | {target for _, target in self.vaults.staged([enrollment.id])})
 
 
 def _enrollment(row: EnrollmentRow) -> Enrollment:

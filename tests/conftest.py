@@ -74,9 +74,22 @@ def mariadb_server(_sockets: Path) -> Iterator[servers.Server]:
     server.stop()
 
 
-def _psql(server: servers.Server, database: str, *arguments: str, stdin: bytes = b"") -> None:
+def run_sql(
+    server: servers.Server, database: str, statements: bytes, *, on_error: str = "1"
+) -> None:
+    """Run SQL with psql in a test's own PostgreSQL; `on_error` is psql's ON_ERROR_STOP."""
+    _psql(server, database, stdin=statements, on_error=on_error)
+
+
+def _psql(
+    server: servers.Server,
+    database: str,
+    *arguments: str,
+    stdin: bytes = b"",
+    on_error: str = "1",
+) -> None:
     done = subprocess.run(
-        ["psql", "-q", "-v", "ON_ERROR_STOP=1", "-h", str(server.folder), "-U", "postgres",
+        ["psql", "-q", "-v", f"ON_ERROR_STOP={on_error}", "-h", str(server.folder), "-U", "postgres",
          "-d", database, *arguments],
         input=stdin, capture_output=True, check=False,
     )  # fmt: skip

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from vaultd.errors import ObjectMissing
+from vaultd.errors import DamageError, ObjectMissing
 from vaultd.records import Body, StoredRecord
 
 
@@ -33,6 +33,7 @@ class FakePoint:
         counts = Counter(record.kind for record in self._records)
         self.manifest = manifest or FakeManifest(counts=counts)
         self.damage: list[str] = []
+        self.part = ""
         self._files = dict(files or {})
 
     def records(self, kinds: Collection[str] | None = None) -> Iterator[StoredRecord]:
@@ -41,9 +42,10 @@ class FakePoint:
                 yield record
 
     def open_blob(self, body: Body) -> Iterator[bytes]:
-        blob = body["blob"]
-        assert isinstance(blob, dict)
-        name = str(blob["name"])
+        blob = body.get("blob")
+        name = blob.get("name") if isinstance(blob, dict) else None
+        if not isinstance(name, str):
+            raise DamageError("The photo record names no picture of this vault.")
         if name not in self._files:
             yield b"the first half"
             raise ObjectMissing(f"{name} is not in the place.")

@@ -26,7 +26,7 @@ from tests.restore.account import (
 )
 from tests.restore.archive_check import schema_errors, what_the_importer_refuses
 from tests.restore.point import FakeManifest, FakePoint
-from vaultd.records import StoredRecord
+from vaultd.records import Body, StoredRecord
 from vaultd.restore.diaspora_archive import write_diaspora
 from vaultd.restore.report import Report, Section
 
@@ -374,3 +374,65 @@ def test_a_signature_that_does_not_fit_is_listed(text: str, refused: int, tmp_pa
     listed = [g for g in report.groups(Section.PASSED_OVER) if "signature does not fit" in g.reason]
     assert sum(guid("signed") in item for group in listed for item in group.items) == refused
     assert guid("signed") in json.dumps(archive["others_data"])
+
+
+def restore_to(records: list[StoredRecord], out: Path, email: str) -> tuple[dict[str, Any], Report]:
+    report = write_diaspora(FakePoint(records, files=FILES), out, email=email)
+    return json.loads(gzip.decompress((out / "ada.json.gz").read_bytes())), report
+
+
+def test_a_signature_that_is_not_even_ascii_costs_no_archive(tmp_path: Path) -> None:
+    odd = comment("odd", "open", kind="received_comment", author_signature="unterschrift–ü" * 9)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    pem = key.public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    ).decode()
+    signed = person("bob@far.example", public_key=pem)
+    archive, report = restore([*account(), odd, signed], tmp_path)
+    others = {item["entity_data"]["guid"] for item in archive["others_data"]["relayables"]}
+    assert guid("odd") in others
+    assert "whose signature does not fit" in reasons(report, Section.PASSED_OVER)
+
+
+def test_a_record_that_cannot_be_written_is_a_line_in_the_report(tmp_path: Path) -> None:
+    data: Body = {"edited_at": float("nan")}
+    odd = comment("odd", "open", kind="received_comment")
+    assert odd.body is not None
+    body: Body = {**odd.body, "row": {"additional_data": data}}
+    archive, report = restore([*account(), StoredRecord(odd.kind, odd.id, body)], tmp_path)
+    others = {item["entity_data"]["guid"] for item in archive["others_data"]["relayables"]}
+    assert guid("odd") not in others
+    assert guid("received") in others
+    assert guid("odd") in reasons(report, Section.DAMAGE)
+
+
+def test_nothing_leans_on_a_post_that_could_not_be_written(tmp_path: Path) -> None:
+    spoiled = post("spoiled", public=False, aspects=["\ud800"])
+    reply = comment("reply", "spoiled", kind="received_comment")
+    archive, report = restore([*account(), spoiled, reply], tmp_path)
+    assert "spoiled" not in posts_of(archive)
+    assert guid("reply") in reasons(report, Section.LEFT_OUT)
+
+
+def test_an_address_that_diaspora_refuses_is_named_and_can_be_replaced(tmp_path: Path) -> None:
+    (me, *rest) = account()
+    assert me.body is not None
+    odd = StoredRecord(me.kind, me.id, {**me.body, "email": "not an e-mail"})
+    _, report = restore([odd, *rest], tmp_path / "odd")
+    assert "--email" in report.obstacles[0]
+    assert "not an e-mail" in report.obstacles[0]
+    archive, report = restore_to([odd, *rest], tmp_path / "mended", "ada@new.example")
+    assert archive["user"]["email"] == "ada@new.example"
+    assert not report.obstacles
+
+
+def test_the_report_says_what_the_importer_changes_by_itself(tmp_path: Path) -> None:
+    private = post("secret", public=False, text="hello @{bob@far.example}", aspects=["12"])
+    tagged = post("tagged", text="#" + "z" * 256)
+    _, report = restore([*account(), private, tagged], tmp_path)
+    notes = reasons(report, Section.NOTE)
+    assert "dates them by the moment of the import" in notes
+    assert "time for that of the last activity" in notes
+    assert f"'post {guid('secret')}" in notes
+    assert "empty text in them" in notes
+    assert guid("tagged") in reasons(report, Section.PASSED_OVER)

@@ -11,13 +11,17 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import postgres_url_of, run_sql
 from tests.restore.archive_check import schema_errors, what_the_importer_refuses
+from tests.servers import Server
 from vaultd.backup.enroll import enroll
 from vaultd.backup.run import run_backup
 from vaultd.backup.setup import open_source, open_targets
 from vaultd.config import Config, build
 from vaultd.keys import PodKey, Recipient, Secrets
 from vaultd.restore.diaspora_archive import write_diaspora
+from vaultd.restore.html import write_html
+from vaultd.restore.records_out import write_records
 from vaultd.restore.snapshot import Snapshot, open_with_kit
 from vaultd.restore.verify import verify_place
 from vaultd.state.store import State
@@ -34,9 +38,10 @@ class Backup:
     def __init__(self, folder: Path, realpods: Path, realpod: Callable[[str], str]) -> None:
         with tarfile.open(realpods / "uploads.tar.gz") as pictures:
             pictures.extractall(folder)  # our own data, and 3.11.2 has no filter
-        self.configs = [self._config(folder, realpod(name)) for name in ("o1", "o1_day2")]
-        (folder / "state").mkdir()
-        (folder / "vaults").mkdir()
+        uploads = next(folder.glob("**/images")).parent
+        self.configs = [
+            self.configure(folder, realpod(name), uploads) for name in ("o1", "o1_day2")
+        ]
         self.secrets: dict[str, Secrets] = {}
         state, source = State(folder / "state"), open_source(self.configs[0])
         for number, account in enumerate(source.accounts()):
@@ -50,13 +55,15 @@ class Backup:
         ]
 
     @staticmethod
-    def _config(folder: Path, url: str) -> Config:
+    def configure(folder: Path, url: str, uploads: Path) -> Config:
+        for name in ("state", "vaults"):
+            (folder / name).mkdir(exist_ok=True)
         return build(
             {
                 "pod": {
                     "url": "https://o1.test/",
                     "database": url,
-                    "uploads": str(next(folder.glob("**/images")).parent),
+                    "uploads": str(uploads),
                 },
                 "state": {"path": str(folder / "state")},
                 "targets": {"main": {"url": (folder / "vaults").as_uri()}},
@@ -141,6 +148,36 @@ def test_our_archive_holds_what_diasporas_own_export_of_the_account_holds(
                 assert guid in mine or guid in report, (username, guid)
                 if guid in mine:
                     assert mine[guid] == entity, (username, guid)
+
+
+def test_rows_that_break_every_habit_end_no_restore(
+    backup: Backup,
+    realpods: Path,
+    tmp_path: Path,
+    postgres_server: Server,
+    realpod: Callable[[str], str],
+) -> None:
+    name = realpod("o1").split("/")[3].split("?")[0]
+    run_sql(postgres_server, "postgres", f"create database nasty template {name}".encode())
+    run_sql(postgres_server, "nasty", (realpods / "nasty.sql").read_bytes(), on_error="0")
+    pictures = Path(backup.configs[0].pod.uploads or "")
+    config = Backup.configure(tmp_path, postgres_url_of(postgres_server, "nasty"), pictures)
+    state, source = State(tmp_path / "state"), open_source(config)
+    secrets = Secrets.from_secret(b"nastynastynasty!")
+    enroll(state, source, "otto", Recipient.parse(str(secrets.recipient)))
+    report = run_backup(config, state, source, open_targets(config), POD_KEY)
+    assert not report.failed
+    vault = open_with_kit(open_targets(config)["main"], secrets, [POD_KEY.public])
+    for write, form in ((write_records, "r"), (write_html, "h"), (write_diaspora, "d")):
+        point = Snapshot(vault, vault.at(None))
+        write(point, tmp_path / form)  # type: ignore[operator]
+        assert point.damage == []
+    archive = json.loads(gzip.decompress((tmp_path / "d" / "otto.json.gz").read_bytes()))
+    assert schema_errors(archive) == []
+    assert what_the_importer_refuses(archive) == []
+    text = (tmp_path / "d" / "restore-report.txt").read_text()
+    for piece in ("not an e-mail", "--email", "nasty0000000000000012", "nastyothr0000000001"):
+        assert piece in text
 
 
 def _by(items: list[dict[str, Any]], key: str) -> dict[str, Any]:

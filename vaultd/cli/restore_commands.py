@@ -197,6 +197,8 @@ def verify(
 @SINCE
 @UNTIL
 @click.option("--post", metavar="GUID", help="Only this post and what is on it.")
+@click.option("--force", is_flag=True, help="Replace what an earlier restore left in --out.")
+@click.option("--email", metavar="ADDRESS", help="With --format diaspora: the new account's.")
 @ACCOUNT
 @VAULT
 @POD_KEY
@@ -212,6 +214,8 @@ def restore(
     since: str | None,
     until: str | None,
     post: str | None,
+    force: bool,
+    email: str | None,
     account: str | None,
     vault_id: str | None,
     pod_key: tuple[str, ...],
@@ -219,9 +223,11 @@ def restore(
     as_json: bool,
 ) -> int:
     """Get an account back from kit and place, as a diaspora archive, as pages, or as records."""
+    from vaultd.restore.out_folder import prepare
     from vaultd.restore.snapshot import Snapshot
     from vaultd.selection import select
 
+    _check_email(email, form)
     selection = select(only, since, until, post or "")
     vault, _, _ = open_kit(
         kit_source,
@@ -239,11 +245,8 @@ def restore(
             f"{snapshot.manifest.time} that this restore would take.",
             hint="A post is named by its GUID: the end of its address on the pod.",
         )
-    try:
-        out.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise UsageError(f"{out} cannot be made ({error.strerror}).") from error
-    counts = _write(snapshot, out, form)
+    prepare(out, force=force)
+    counts, obstacles = _write(snapshot, out, form, email)
     missing = [
         f"{counts[kind]} of {expected} {kind} records were restored."
         for kind, expected in snapshot.manifest.counts.items()
@@ -268,6 +271,7 @@ def restore(
                 "out": str(out),
                 "counts": dict(counts),
                 "damage": damage,
+                "obstacles": obstacles,
             }
         )
     else:
@@ -278,25 +282,40 @@ def restore(
             f"{plural(total, 'record')} restored to {out}",
             ok=not damage,
         )
-        for sentence in damage:
+        for sentence in (*damage, *obstacles):
             remark(sentence)
     return DamageError.exit_code if damage else 0
 
 
-def _write(snapshot: Snapshot, out: Path, form: str) -> Counter[str]:
+def _check_email(email: str | None, form: str) -> None:
+    from vaultd.restore.importer_rules import is_email
+
+    if email is None:
+        return
+    if form != "diaspora":
+        raise UsageError("--email belongs to --format diaspora.")
+    if not is_email(email):
+        raise UsageError(f"{email!r} is no e-mail address that diaspora* takes.")
+
+
+def _write(
+    snapshot: Snapshot, out: Path, form: str, email: str | None
+) -> tuple[Counter[str], list[str]]:
+    """Write the format; return the records by kind, and what stands in an import's way."""
+    obstacles: list[str] = []
     if form == "records":
         from vaultd.restore.records_out import write_records
 
-        return Counter(write_records(snapshot, out))
+        return Counter(write_records(snapshot, out)), obstacles
     if form == "diaspora":
         from vaultd.restore.diaspora_archive import write_diaspora
 
-        write_diaspora(snapshot, out)
+        obstacles = write_diaspora(snapshot, out, email=email).obstacles
     else:
         from vaultd.restore.html import write_html
 
         write_html(snapshot, out)
-    return Counter(record.kind for record in snapshot.records())
+    return Counter(record.kind for record in snapshot.records()), obstacles
 
 
 COMMANDS = (archives, verify, restore)

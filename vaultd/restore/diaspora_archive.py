@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -18,6 +18,7 @@ from vaultd.records import Body, Json, StoredRecord
 from vaultd.restore import diaspora_entities, diaspora_relayables, diaspora_user
 from vaultd.restore.diaspora_entities import Writing
 from vaultd.restore.diaspora_leftovers import leftovers, private_post
+from vaultd.restore.faults import Faults
 from vaultd.restore.index import JoinIndex, KnownPerson, scratch_index
 from vaultd.restore.paths import inside
 from vaultd.restore.photos_zip import write_photos
@@ -30,12 +31,14 @@ _FIRST_PASS: Final = frozenset(
     {"account", "profile", "aspect", "contact", "block", "photo", "person", "received_reshare"}
 )
 _DAMAGE: Final = "damaged places."
-_Maker: TypeAlias = Callable[[Writing, StoredRecord], str | None]
+_RECEIVED: Final = frozenset({"received_comment", "received_like", "received_poll_vote"})
+_Maker: TypeAlias = "Callable[[Writing, StoredRecord], Body | str | None]"
 
 
-def write_diaspora(snapshot: RestorePoint, out: Path) -> Report:
+def write_diaspora(snapshot: RestorePoint, out: Path, *, email: str | None = None) -> Report:
     """Write `<username>.json.gz`, `<username>_photos.zip` and the report into `out`.
 
+    `email` takes the place of the account's own address, which the importer may refuse.
     Raises OSError, and what the snapshot raises when its place is gone.
     """
     manifest = snapshot.manifest
@@ -48,6 +51,7 @@ def write_diaspora(snapshot: RestorePoint, out: Path) -> Report:
             pod_url=manifest.pod_url.rstrip("/") + "/",
             index=index,
             report=report,
+            email=email,
         )
         archive = _Archive(snapshot, writing)
         with (
@@ -60,6 +64,7 @@ def write_diaspora(snapshot: RestorePoint, out: Path) -> Report:
     report.written["pictures in the photos archive"] = write_photos(
         snapshot, out, f"{stem}_photos.zip", report
     )
+    snapshot.damage += archive.faults.sentences()
     for sentence in snapshot.damage:
         report.add(Section.DAMAGE, _DAMAGE, sentence)
     with private_file(out, REPORT) as file:
@@ -87,6 +92,7 @@ class _Archive:
         self._profile: Body | None = None
         self._blocked: frozenset[str] = frozenset()
         self._aspects: dict[str, str] = {}
+        self.faults = Faults()
 
     def pieces(self) -> Iterator[str]:
         """Yield the archive's JSON text."""
@@ -94,26 +100,24 @@ class _Archive:
         self._first_pass()
         username = self._snapshot.manifest.username
         settings = diaspora_user.head(writing, username, self._account, self._aspects)
-        groups: list[Json] = [{"name": name} for name in self._aspects.values()]
+        groups = (_json({"name": name}) for name in self._aspects.values())
         yield '{"version":"2.0","user":{'
         yield _json(settings)[1:-1]
-        yield from self._array("blocks", self._each("block", diaspora_user.block))
+        yield from self._array("blocks", self._made({"block"}, diaspora_user.block))
         yield f',"profile":{_json(diaspora_user.profile(writing, self._profile))}'
         yield from self._array("contact_groups", groups, "aspects")
-        yield from self._array("contacts", self._contacts(), "contacts")
-        yield from self._array("posts", self._posts(), "posts")
-        yield from self._array(
-            "followed_tags", self._each("followed_tag", diaspora_user.followed_tag), "followed tags"
-        )
-        yield from self._array(
-            "post_subscriptions",
-            self._each("subscription", diaspora_user.subscription),
-            "subscriptions to posts",
-        )
-        yield from self._array("relayables", self._own(), "own comments, likes and votes")
+        yield from self._array("contacts", self._made({"contact"}, self._contact), "contacts")
+        yield from self._array("posts", self._made({"post"}, _post), "posts")
+        tags = self._made({"followed_tag"}, diaspora_user.followed_tag)
+        yield from self._array("followed_tags", tags, "followed tags")
+        subscriptions = self._made({"subscription"}, diaspora_user.subscription)
+        yield from self._array("post_subscriptions", subscriptions, "subscriptions to posts")
+        own = self._made({"comment", "like", "poll_vote"}, diaspora_relayables.own)
+        yield from self._array("relayables", own, "own comments, likes and votes")
         yield '},"others_data":{'
-        others = self._array("relayables", self._received(), "comments, likes and votes of others")
-        yield from _without_comma(others)
+        others = self._made(_RECEIVED, self._received)
+        written = self._array("relayables", others, "comments, likes and votes of others")
+        yield from _without_comma(written)
         yield from self._array("non_contact_authors", self._authors())
         yield "}}\n"
 
@@ -135,56 +139,55 @@ class _Archive:
             elif record.kind == "block":
                 blocked.append(record.id)
             else:
-                _index(index, record.kind, record.id, body)
+                self.faults.guard(record, _index, index, record.kind, record.id, body)
         index.photo_order_ready()
         self._blocked = frozenset(blocked)
         self._aspects = diaspora_user.aspect_names(self._writing, aspects)
 
-    def _contacts(self) -> Iterator[Json]:
-        for record in self._snapshot.records({"contact"}):
-            made = diaspora_user.contact(self._writing, record, self._aspects)
-            if made is not None:
-                yield made
+    def _contact(self, writing: Writing, record: StoredRecord) -> Body | None:
+        return diaspora_user.contact(writing, record, self._aspects)
 
-    def _posts(self) -> Iterator[Json]:
-        for record in self._snapshot.records({"post"}):
-            made = diaspora_entities.post(self._writing, record)
-            if made is not None:
-                private_post(self._writing, made)
-                yield made
+    def _received(self, writing: Writing, record: StoredRecord) -> Body | None:
+        return diaspora_relayables.received(writing, record, self._blocked)
 
-    def _own(self) -> Iterator[Json]:
-        for record in self._snapshot.records({"comment", "like", "poll_vote"}):
-            made = diaspora_relayables.own(self._writing, record)
-            if made is not None:
-                yield made
-
-    def _received(self) -> Iterator[Json]:
-        kinds = {"received_comment", "received_like", "received_poll_vote"}
-        for record in self._snapshot.records(kinds):
-            made = diaspora_relayables.received(self._writing, record, self._blocked)
-            if made is not None:
-                yield made
-
-    def _authors(self) -> Iterator[Json]:
+    def _authors(self) -> Iterator[str]:
         for handle, guid, key in self._writing.index.other_authors():
-            yield {"account_id": handle, "guid": guid, "public_key": key}
+            yield _json({"account_id": handle, "guid": guid, "public_key": key})
 
-    def _each(self, kind: str, make: _Maker) -> Iterator[Json]:
-        for record in self._snapshot.records({kind}):
-            made = make(self._writing, record)
-            if made is not None:
+    def _made(self, kinds: Collection[str], make: _Maker) -> Iterator[str]:
+        """Yield the JSON of each record of these kinds that the archive takes."""
+        for record in self._snapshot.records(kinds):
+            made = self.faults.guard(record, self._item, make, record)
+            if made:
                 yield made
 
-    def _array(self, name: str, items: Iterable[Json], what: str = "") -> Iterator[str]:
+    def _item(self, make: _Maker, record: StoredRecord) -> str:
+        try:
+            made = make(self._writing, record)
+            return "" if made is None else _json(made)
+        except Exception:
+            # It is not in the archive after all, so nothing may lean on it.
+            body = record.body or {}
+            kind = "post" if record.kind == "post" else text(body, "entity_type") or ""
+            self._writing.index.unkeep(kind, text(entity(body), "guid") or "")
+            raise
+
+    def _array(self, name: str, items: Iterator[str], what: str = "") -> Iterator[str]:
         yield f',"{name}":['
         comma = ""
         for item in items:
-            yield comma + _json(item)
+            yield comma + item
             comma = ","
             if what:
                 self._writing.report.written[what] += 1
         yield "]"
+
+
+def _post(writing: Writing, record: StoredRecord) -> Body | None:
+    made = diaspora_entities.post(writing, record)
+    if made is not None:
+        private_post(writing, made)
+    return made
 
 
 def _index(index: JoinIndex, kind: str, record_id: str, body: Body) -> None:
@@ -217,4 +220,5 @@ def _without_comma(pieces: Iterator[str]) -> Iterator[str]:
 
 
 def _json(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Return JSON; raises ValueError for a number that JSON cannot write."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

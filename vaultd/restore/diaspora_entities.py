@@ -33,6 +33,17 @@ _POLL = (
 )
 _LOCATION = "places without address, latitude or longitude; the post is there without the place."
 _PHOTO = "photos of posts without a usable guid, path or file name; the post is there without them."
+_LONG_TAG = (
+    "posts with a tag of more than 255 characters; the importer refuses such a post and says so in "
+    "its log."
+)
+_LAST_ACTIVITY = (
+    "posts: the importer takes its own time for that of the last activity on them, so a stream "
+    "sorted by activity begins with them."
+)
+_PRIVATE_MENTIONS = (
+    "private posts that mention somebody; the importer leaves the names as plain text."
+)
 _NUL = (
     "texts with NUL characters (or halves of characters), which PostgreSQL cannot store and "
     "which would stop the whole import; written without them."
@@ -51,6 +62,7 @@ class Writing:
     pod_url: str
     index: JoinIndex
     report: Report
+    email: str | None = None
 
     @property
     def host(self) -> str:
@@ -104,6 +116,7 @@ def post(writing: Writing, record: StoredRecord) -> Body | None:
     if not writing.index.keep("post", guid):
         report.add(Section.LEFT_OUT, _POST_TWICE, what)
         return None
+    report.add(Section.NOTE, _LAST_ACTIVITY)
     if kind == "reshare":
         return _reshare(writing, body, guid, what)
     return _status_message(writing, body, guid, what)
@@ -137,6 +150,10 @@ def _status_message(writing: Writing, body: Body, guid: str, what: str) -> Body:
         writing.report.add(Section.CHANGED, _NO_TEXT, what)
         written = ""
     writing.note_long(written, what)
+    if rules.has_long_tag(written):
+        writing.report.add(Section.PASSED_OVER, _LONG_TAG, what)
+    if not public and "@{" in written:
+        writing.report.add(Section.NOTE, _PRIVATE_MENTIONS, what)
     photos = _photos(writing, guid)
     if not written.strip() and not photos:
         writing.report.add(Section.PASSED_OVER, _BLANK, what)

@@ -32,6 +32,7 @@ _ON_COMMENT_OTHERS = (
     "likes by others on your comments; neither diaspora*'s exporter nor its importer handles them."
 )
 _ON_COMMENT = "your likes on comments; the importer looks for their parent among posts only."
+_DATED_NOW = "comments of yours: the importer dates them by the moment of the import."
 _OLD_POD = (
     "comments, likes and votes of yours on posts of the old pod itself. The importer asks only the "
     "old pod for them: if it is gone, those survive whose post the new pod knows already."
@@ -57,6 +58,8 @@ def own(writing: Writing, record: StoredRecord) -> Body | None:
         return None
     body = record.body or {}
     data = entity(made)
+    if record.kind == "comment":
+        writing.report.add(Section.NOTE, _DATED_NOW)
     if data.get("parent_type") == "Comment":
         writing.report.add(Section.PASSED_OVER, _ON_COMMENT, f"like {record.id}")
     elif not _parent_kept(writing, made):

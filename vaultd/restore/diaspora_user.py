@@ -8,8 +8,7 @@ from vaultd.restore import importer_rules as rules
 from vaultd.restore.diaspora_entities import Writing
 from vaultd.restore.report import Section
 
-_PROFILE_KEYS = (
-    "author",
+_PROFILE_TEXTS = (
     "first_name",
     "last_name",
     "image_url",
@@ -19,11 +18,10 @@ _PROFILE_KEYS = (
     "gender",
     "bio",
     "location",
-    "searchable",
-    "public",
-    "nsfw",
     "tag_string",
 )
+_PROFILE_FLAGS = ("searchable", "public", "nsfw")
+_EMPTY_AS_TEXT = ("first_name", "last_name", "gender", "bio", "location")
 
 _LOST_ACCOUNT = (
     "account record: user name from the manifest, no e-mail and no private key. Without the key "
@@ -33,6 +31,12 @@ _NO_KEY = "private key is missing; diaspora* refuses an archive without it."
 _NO_EMAIL = (
     "account has no e-mail; the importer can only fill an existing user with it, not make one."
 )
+_BAD_EMAIL = (
+    "account has an e-mail address that diaspora* refuses; it would stop the import into a new "
+    "account. Restore again with --email ADDRESS, or import into an existing user."
+)
+_LANGUAGE = "language is no code that diaspora* knows; the new pod's own is taken."
+_EMPTY_FIELDS = "profile fields that are empty; the new pod stores an empty text in them."
 _CLOSED = "account was closed when it was backed up; what its pod had deleted cannot come back."
 _NAME = (
     "names in the profile had a semicolon or more than 32 characters, which would stop the import."
@@ -67,15 +71,19 @@ def head(writing: Writing, username: str, account: Body | None, aspects: dict[st
     key = text(account, "private_key") or ""
     if account and not key:
         report.add(Section.NOTE, _NO_KEY)
-    email = text(account, "email") or ""
+    email = text(account, "email") or "" if writing.email is None else writing.email
     if account and not email:
         report.add(Section.NOTE, _NO_EMAIL)
+    elif account and not rules.is_email(email):
+        report.obstacle(_BAD_EMAIL, repr(email[:80]))
     if text(account, "state") == "closed":
         report.add(Section.NOTE, _CLOSED)
     made: Body = {"username": text(account, "username") or username, "email": email}
     language = text(account, "language")
-    if language:
+    if language and rules.is_language(language):
         made["language"] = language
+    elif language:
+        report.add(Section.CHANGED, _LANGUAGE, repr(language[:80]))
     made["private_key"] = key
     for name in ("disable_mail", "show_community_spotlight_in_stream", "auto_follow_back"):
         made[name] = flag(account, name)
@@ -87,8 +95,16 @@ def profile(writing: Writing, stored: Body | None) -> Body:
     """Return the archive's `profile`."""
     report = writing.report
     data = writing.storable(entity(stored or {}), "profile")
-    made: Body = {key: data[key] for key in _PROFILE_KEYS if data.get(key) is not None}
-    made["author"] = writing.handle
+    made: Body = {"author": writing.handle}
+    for key in _PROFILE_TEXTS:
+        value = text(data, key)
+        if value is not None:
+            made[key] = value
+    for key in _PROFILE_FLAGS:
+        if isinstance(data.get(key), bool):
+            made[key] = data[key]
+    empty = [name for name in _EMPTY_AS_TEXT if not text(made, name)]
+    report.add(Section.NOTE, _EMPTY_FIELDS, ", ".join(empty), count=len(empty) if stored else 0)
     for name in ("first_name", "last_name"):
         value = text(made, name)
         if value is not None and (";" in value or len(value) > rules.MAX_PERSON_NAME):

@@ -28,6 +28,9 @@ _HANDLE: Final = re.compile(
 )
 _BIRTHDAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")  # Devise's own rule
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z]{2,8})?")
+_LONG_TAG: Final = re.compile(r"(?:^|\s)#[\w\u055b\u055c\u055e\u058a-]{256}")
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 
 ORDERS: Final[dict[str, tuple[str, ...]]] = {
@@ -45,6 +48,21 @@ def is_guid(value: Json) -> bool:
 def is_handle(value: Json) -> bool:
     """Whether the importer takes this as a diaspora* ID."""
     return isinstance(value, str) and len(value) <= MAX_LINE and bool(_HANDLE.fullmatch(value))
+
+
+def is_email(value: str) -> bool:
+    """Whether diaspora* makes a user with this e-mail address."""
+    return len(value) <= MAX_LINE and _EMAIL.fullmatch(value) is not None
+
+
+def is_language(value: str) -> bool:
+    """Whether this looks like one of diaspora*'s language codes, such as `de` or `pt-BR`."""
+    return _LANGUAGE.fullmatch(value) is not None
+
+
+def has_long_tag(value: str) -> bool:
+    """Whether a text has a tag of more than 255 characters, which diaspora* refuses."""
+    return _LONG_TAG.search(value) is not None
 
 
 def is_time(value: Json) -> bool:

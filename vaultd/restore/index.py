@@ -10,7 +10,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -129,6 +129,11 @@ class JoinIndex:
     def keep(self, kind: str, guid: str) -> bool:
         """Note that something is in the archive; False when it already was."""
         return self._run("INSERT OR IGNORE INTO kept VALUES (?, ?)", (kind, guid)).rowcount > 0
+
+    def unkeep(self, kind: str, guid: str) -> None:
+        """Take back a `keep` of something that could not be written."""
+        with suppress(UnicodeEncodeError):  # no such guid was ever kept
+            self._run("DELETE FROM kept WHERE kind = ? AND guid = ?", (kind, guid))
 
     def is_kept(self, kind: str, guid: str) -> bool:
         """Whether something is in the archive."""

@@ -13,7 +13,7 @@ from vaultd.clock import parse_rfc3339
 from vaultd.errors import DamageError, ObjectMissing
 from vaultd.fields import entity, text
 from vaultd.records import Body
-from vaultd.restore.paths import inside
+from vaultd.restore.paths import inside, picture_ending
 from vaultd.restore.point import RestorePoint
 from vaultd.restore.private_file import private_file
 from vaultd.restore.report import Report, Section
@@ -42,10 +42,8 @@ def write_photos(snapshot: RestorePoint, out: Path, name: str, report: Report) -
             body = record.body or {}
             what = f"photo {record.id}"
             picture = text(entity(body), "remote_photo_name") or ""
-            try:
-                inside(out, picture)
-            except DamageError as error:
-                report.add(Section.LEFT_OUT, _ILLEGAL, f"{what}: {error.message}")
+            if (objection := _objection(out, picture)) is not None:
+                report.add(Section.LEFT_OUT, _ILLEGAL, f"{what}: {objection}")
                 continue
             # Case-folded: two such names are one file on Windows and macOS.
             if picture.casefold() in taken:
@@ -62,6 +60,14 @@ def write_photos(snapshot: RestorePoint, out: Path, name: str, report: Report) -
             taken.add(picture.casefold())
             written += 1
     return written
+
+
+def _objection(out: Path, picture: str) -> str | None:
+    try:
+        inside(out, picture)
+    except DamageError as error:
+        return error.message
+    return None if picture_ending(picture) else f"{picture[:80]!r} is no name of a picture."
 
 
 def _fetch(

@@ -48,6 +48,11 @@ class RestorePoint(Protocol):
     damage: list[str]
 
     @property
+    def part(self) -> str:
+        """What part of the account this is, in words; empty for the whole."""
+        ...
+
+    @property
     def manifest(self) -> PointManifest:
         """What the archive says of the account at that moment."""
         ...

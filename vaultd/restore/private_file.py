@@ -8,26 +8,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from vaultd.restore.out_folder import note
 from vaultd.restore.paths import inside
 
 
 @contextmanager
-def private_file(out: Path, name: str) -> Iterator[BinaryIO]:
+def private_file(out: Path, name: str, *, sync: bool = True) -> Iterator[BinaryIO]:
     """Open `out/name` for writing; it takes the name only when the block ends without error.
 
-    Mode 0600: an archive holds the account's private key. Raises DamageError for an illegal
-    name and OSError.
+    Mode 0600 whatever the umask: an archive holds the account's private key. Without `sync` it
+    may be empty after a power cut. Raises DamageError for an illegal name and OSError.
     """
     target = inside(out, name)
     out.mkdir(parents=True, exist_ok=True)
     unfinished = inside(out, f"{name}.part")
     unfinished.unlink(missing_ok=True)
+    note(out, name)
     handle = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "w+b") as file:
+            os.fchmod(handle, 0o600)
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         unfinished.replace(target)
     except BaseException:
         unfinished.unlink(missing_ok=True)

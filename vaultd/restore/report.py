@@ -36,6 +36,7 @@ class Report:
     at: str
     written: Counter[str] = field(default_factory=Counter)
     sections: dict[Section, dict[str, Group]] = field(default_factory=dict)
+    obstacles: list[str] = field(default_factory=list)
 
     def add(self, section: Section, reason: str, item: str | None = None, count: int = 1) -> None:
         """Count `count` more things under a reason; `item` names one."""
@@ -45,6 +46,11 @@ class Report:
         group.count += count
         if item is not None:
             group.items.append(item)
+
+    def obstacle(self, reason: str, item: str) -> None:
+        """Note what would stop the import as a whole; the command line says it at once, too."""
+        self.add(Section.NOTE, reason, item)
+        self.obstacles.append(f"The {reason} ({item})")
 
     def count(self, section: Section) -> int:
         """Return how many things a section lists."""

@@ -195,6 +195,11 @@ class Snapshot:
         self._names = [point.entry.name, *(ref.name for ref in refs)]
         self._blob_keys = frozenset(p.manifest.blob_key for p in vault.points)
 
+    @property
+    def part(self) -> str:
+        """What part of the account this is, in words; empty for the whole."""
+        return self._selection.sentence or self.manifest.selection
+
     def records(self, kinds: Collection[str] | None = None) -> Iterator[StoredRecord]:
         """Yield the newest version of each record (of these kinds); deleted ones are left out.
 

@@ -1,23 +1,37 @@
-"""Writing the pages: posts by hundreds, comments, messages, contacts, and what is known of whom."""
+"""Writing the pages: posts by hundreds, photos, comments, messages, contacts, and the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from html import escape
+from itertools import chain, islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-from vaultd.errors import DamageError, ObjectMissing
-from vaultd.fields import flag, mapping, mappings, text, texts
-from vaultd.records import Body
-from vaultd.restore.html.gather import aspect_names, gather
-from vaultd.restore.html.layout import page
+from vaultd.fields import entity, flag, mapping, text, texts
+from vaultd.records import Body, StoredRecord
+from vaultd.restore.faults import Faults
+from vaultd.restore.html.pictures import Pictures
+from vaultd.restore.html.search import NAME, SearchPage
+from vaultd.restore.html.spool import Spool, spooled
+from vaultd.restore.html.templates import template
 from vaultd.restore.html.text import render
-from vaultd.restore.paths import inside
+from vaultd.restore.html.views import Views, shown
 from vaultd.restore.point import RestorePoint
+from vaultd.restore.private_file import private_file
 
 PER_PAGE: Final = 100
+_PHOTOS_PER_PAGE: Final = 200
+_CONVERSATIONS_PER_PAGE: Final = 20
+_COUNTED: Final = (
+    ("post", "posts"),
+    ("photo", "photos"),
+    ("comment", "comments"),
+    ("contact", "contacts"),
+    ("message", "messages"),
+)
+
+_View = TypeVar("_View")
 
 
 @dataclass(slots=True)
@@ -30,262 +44,222 @@ class HtmlReport:
 
 
 def write_html(snapshot: RestorePoint, out: Path) -> HtmlReport:
-    """Write `index.html`, the other pages and `photos/` into an existing folder.
+    """Write `index.html`, the other pages and `photos/` into a folder (0600 each).
 
-    A missing or damaged picture becomes a placeholder and is listed. Raises PlaceError.
+    A missing or damaged picture becomes a placeholder and is listed, and a record that cannot be
+    shown is named in the snapshot's `damage`. Raises PlaceError, OSError.
     """
-    return _Pages(snapshot, out).write()
+    out.mkdir(mode=0o700, parents=True, exist_ok=True)
+    faults = Faults()
+    with spooled(snapshot, out, faults) as spool:
+        return _Pages(snapshot, out, spool, faults).write()
 
 
 class _Pages:
-    def __init__(self, snapshot: RestorePoint, out: Path) -> None:
-        self._snapshot = snapshot
-        self._out = out
+    def __init__(self, snapshot: RestorePoint, out: Path, spool: Spool, faults: Faults) -> None:
+        self._snapshot, self._out, self._spool, self._faults = snapshot, out, spool, faults
+        self._pictures = Pictures(snapshot, out)
+        self._views = Views(spool, self._pictures, snapshot.manifest.account)
         self._report = HtmlReport()
-        self._found = gather(snapshot)
-        for record in snapshot.records({"aspect"}):
-            if record.body is not None:
-                self._found.aspects[record.id] = text(record.body, "name") or record.id
-        self._head = ""
+        self._who: dict[str, object] = {}
 
     def write(self) -> HtmlReport:
-        (self._out / "photos").mkdir(mode=0o700, exist_ok=True)
-        self._head = self._header()
-        self._posts()
-        self._page("comments.html", "Comments", self._comments())
-        self._page("conversations.html", "Messages", self._conversations())
-        self._page("contacts.html", "Contacts", self._contacts())
-        self._page("about.html", "About", self._about())
+        self._who = self._header()
+        with private_file(self._out, NAME, sync=False) as file:
+            search = SearchPage(file, {"title": "Search", "here": NAME, "who": self._who})
+            self._posts(search)
+            self._comments(search)
+            self._conversations(search)
+            search.end()
+        self._report.pages += 1
+        self._photos()
+        self._page("contacts.html", "contacts.html", "Contacts", groups=self._contacts())
+        self._snapshot.damage += self._faults.sentences()
+        self._about()
+        self._report.photos, self._report.missing = self._pictures.written, self._pictures.missing
         return self._report
 
-    def _page(self, name: str, title: str, parts: Iterator[str], *, here: str = "") -> None:
-        account = self._snapshot.manifest.account
-        html = page(
-            title=f"{title} · {account}", head=self._head, here=here or name, body="\n".join(parts)
-        )
-        (self._out / name).write_text(html, encoding="utf-8")
+    def _page(self, name: str, kind: str, title: str, **values: object) -> None:
+        """Write the page `name` with the template `kind`, which the navigation shows it under."""
+        here = "index.html" if kind == "posts.html" else kind
+        html = template(kind).render(title=title, here=here, who=self._who, **values)
+        with private_file(self._out, name, sync=False) as file:
+            file.write(html.encode("utf-8", "replace"))
         self._report.pages += 1
 
-    def _header(self) -> str:
-        profile, manifest = self._found.profile, self._snapshot.manifest
+    def _header(self) -> dict[str, object]:
+        profile, manifest = self._spool.small.profile, self._snapshot.manifest
         name = f"{text(profile, 'first_name') or ''} {text(profile, 'last_name') or ''}".strip()
-        name = name or manifest.username
-        face = f'<div class="face" aria-hidden="true">{escape(name[:1].upper())}</div>'
-        image = text(profile, "image_url") or ""
-        for photo in self._found.loose_photos:
-            own = text(mapping(photo, "entity_data"), "remote_photo_name")
+        image, face = text(profile, "image_url") or "", None
+        for photo in self._spool.loose_photos() if image else ():
+            own = text(entity(photo), "remote_photo_name")
             if own and image.endswith(own):
-                path = self._photo(photo)
-                face = f'<img class="face" src="{path}" alt="">' if path else face
-        return (
-            f'{face}<div><h1 dir="auto">{escape(name)}</h1><p>{escape(manifest.account)}</p>'
-            f"<p>Backup of {escape(manifest.time)}</p></div>"
+                face = self._pictures.path(photo)
+        return {
+            "name": name or manifest.username,
+            "account": manifest.account,
+            "time": shown(manifest.time),
+            "face": face,
+            "part": self._snapshot.part,
+            "damaged": bool(self._snapshot.damage or self._faults),
+        }
+
+    def _posts(self, search: SearchPage) -> None:
+        counts = self._snapshot.manifest.counts
+        held = [(label, counts[kind]) for kind, label in _COUNTED if counts.get(kind)]
+        bodies = enumerate(self._spool.newest_first("post"))
+        views = self._shown("post", bodies, self._views.post)
+        names = _names("index.html", "posts", self._spool.count("post"), PER_PAGE)
+        years = self._years("post", names, PER_PAGE)
+        for place, (name, items) in enumerate(_paged(names, views, PER_PAGE)):
+            for post in items:
+                search.add(f"{name}#{post.anchor}", post.shown_at, "post", post.words)
+                for reply in post.replies:
+                    kind = f"comment by {reply.author}"
+                    search.add(f"{name}#{post.anchor}", reply.shown_at, kind, reply.words)
+            self._page(
+                name, "posts.html", "Posts",
+                items=items, years=years, counts=held, **_around(names, place),
+            )  # fmt: skip
+
+    def _comments(self, search: SearchPage) -> None:
+        bodies = enumerate(self._spool.elsewhere())
+        views = self._shown("comment", bodies, lambda _, at, body: self._views.comment(at, body))
+        total = sum(1 for _ in self._spool.elsewhere())
+        names = _names("comments.html", "comments", total, PER_PAGE)
+        for place, (name, items) in enumerate(_paged(names, views, PER_PAGE)):
+            for number, comment in enumerate(items):
+                where = f"{name}#c{place * PER_PAGE + number}"
+                search.add(where, comment.shown_at, "own comment", comment.words)
+            self._page(
+                name, "comments.html", "Comments",
+                items=items, years=[], offset=place * PER_PAGE, **_around(names, place),
+            )  # fmt: skip
+
+    def _conversations(self, search: SearchPage) -> None:
+        bodies = enumerate(self._spool.newest_first("conversation"))
+        views = self._shown(
+            "conversation", bodies, lambda _, at, body: self._views.conversation(at, body)
         )
-
-    def _photo(self, body: Body) -> str | None:
-        """Write a picture; return its escaped path, or None when it could not be restored."""
-        name = text(mapping(body, "entity_data"), "remote_photo_name") or ""
-        try:
-            path = inside(self._out / "photos", name)
-        except DamageError:
-            self._report.missing.append(name)
-            return None
-        try:
-            with path.open("wb") as file:
-                for piece in self._snapshot.open_blob(body):
-                    file.write(piece)
-        except (DamageError, ObjectMissing):
-            path.unlink()  # half a picture is no picture; a place that vanished is an error
-            self._report.missing.append(name)
-            return None
-        self._report.photos += 1
-        return f"photos/{escape(path.name)}"
-
-    def _posts(self) -> None:
-        posts = self._found.posts
-        number = max(1, -(-len(posts) // PER_PAGE))
-        names = ["index.html", *(f"posts-{n}.html" for n in range(2, number + 1))]
-        for index, name in enumerate(names):
-            part = posts[index * PER_PAGE : (index + 1) * PER_PAGE]
-            self._page(name, "Posts", self._post_list(part, names, index), here="index.html")
-
-    def _post_list(
-        self, posts: list[tuple[str, Body]], names: list[str], index: int
-    ) -> Iterator[str]:
-        if index == 0:
-            counts = self._snapshot.manifest.counts
-            shown = [
-                f"<strong>{counts[kind]:,}</strong> {label}"
-                for kind, label in (
-                    ("post", "posts"), ("photo", "photos"), ("comment", "comments"),
-                    ("contact", "contacts"), ("message", "messages"),
-                )
-                if counts.get(kind)
-            ]  # fmt: skip
-            yield f"<section>{' · '.join(shown) or 'Nothing was written yet.'}</section>"
-        for at, body in posts:
-            yield self._post(at, body)
-        newer = f'<a href="{names[index - 1]}">← newer</a>' if index else "<span></span>"
-        older = f'<a href="{names[index + 1]}">older →</a>' if index + 1 < len(names) else ""
-        yield f'<div class="pager">{newer}{older}</div>'
-
-    def _post(self, at: str, body: Body) -> str:
-        data, found = mapping(body, "entity_data"), self._found
-        guid = text(data, "guid") or ""
-        private = body.get("entity_type") == "status_message" and not flag(data, "public")
-        parts = [f"<time>{escape(at.replace('T', ' ').removesuffix('Z'))}</time>"]
-        if private:
-            names = aspect_names(found, body)
-            parts.append(
-                f'<span class="private">🔒 Private{": " + escape(names) if names else ""}</span>'
-            )
-        place = mapping(mapping(data, "location"), "entity_data")
-        if place:
-            parts.append(f'<span dir="auto">📍 {escape(text(place, "address") or "")}</span>')
-        html = [f'<div class="meta">{"".join(parts)}</div>']
-        if body.get("entity_type") == "reshare":
-            root = text(data, "root_author")
-            html.append(
-                f"<p>♻ Reshared a post by {escape(found.name(root))}.</p>"
-                if root
-                else "<p>♻ Reshared a post that was deleted.</p>"
-            )
-        else:
-            html.append(f'<div dir="auto">{render(text(data, "text") or "")}</div>')
-        html.append(self._pictures(guid))
-        html.append(self._poll(mapping(mapping(data, "poll"), "entity_data")))
-        for label, people in (("♥", found.likers[guid]), ("♻", found.reshares[guid])):
-            if people:
-                names = ", ".join(escape(found.name(p)) for p in people[:12])
-                more = f" and {len(people) - 12} more" if len(people) > 12 else ""
-                html.append(f'<footer dir="auto">{label} {names}{more}</footer>')
-        html += [self._reply(when, reply) for when, reply in found.replies[guid]]
-        return f"<article{' class=limited' if private else ''}>{''.join(html)}</article>"
-
-    def _pictures(self, guid: str) -> str:
-        html = []
-        for body in self._found.photos.get(guid, []):
-            path = self._photo(body)
-            html.append(
-                f'<img src="{path}" alt="" loading="lazy">'
-                if path
-                else '<div class="gone">This picture could not be restored.</div>'
-            )
-        return f'<div class="photos">{"".join(html)}</div>' if html else ""
-
-    def _poll(self, poll: Body) -> str:
-        if not poll:
-            return ""
-        html = [f'<p dir="auto"><strong>{escape(text(poll, "question") or "")}</strong></p>']
-        for answer in mappings(poll, "poll_answers"):
-            data = mapping(answer, "entity_data")
-            votes = len(self._found.votes[text(data, "guid") or ""])
-            html.append(
-                f'<div class="vote"><span dir="auto">{escape(text(data, "answer") or "")}</span>'
-                f"<span>{votes}</span></div>"
-            )
-        return "".join(html)
-
-    def _reply(self, at: str, body: Body) -> str:
-        data = mapping(body, "entity_data")
-        author = self._found.name(text(data, "author") or "")
-        return (
-            f'<div class="reply"><div class="meta"><strong dir="auto">{escape(author)}</strong>'
-            f"<time>{escape(at[:16].replace('T', ' '))}</time></div>"
-            f'<div dir="auto">{render(text(data, "text") or "")}</div></div>'
+        size = _CONVERSATIONS_PER_PAGE
+        names = _names(
+            "conversations.html", "conversations", self._spool.count("conversation"), size
         )
+        for place, (name, items) in enumerate(_paged(names, views, size)):
+            for number, conversation in enumerate(items):
+                for message in conversation.messages:
+                    where = f"{name}#t{place * size + number}"
+                    search.add(where, message.shown_at, "message", message.words)
+            self._page(
+                name, "conversations.html", "Messages",
+                items=items, offset=place * size, **_around(names, place),
+            )  # fmt: skip
 
-    def _comments(self) -> Iterator[str]:
-        if not self._found.elsewhere:
-            yield "<section>No comments on other people's posts.</section>"
-        for at, body in self._found.elsewhere:
-            owner = text(mapping(body, "parent"), "author")
-            whose = (
-                f"on a post by {escape(self._found.name(owner))}" if owner else "on a deleted post"
+    def _photos(self) -> None:
+        number_of = self._spool.post_numbers()
+        shown_photos: list[tuple[str, str, str]] = []
+        for at, body in self._spool.newest_first("photo"):
+            path = self._pictures.path(body)
+            number = number_of(text(entity(body), "status_message_guid") or "")
+            link = (
+                ""
+                if number is None
+                else f"{_page_of('index.html', 'posts', number, PER_PAGE)}#p{number}"
             )
-            words = render(text(mapping(body, "entity_data"), "text") or "")
-            yield (
-                f'<article><div class="meta"><time>{escape(at[:16].replace("T", " "))}</time>'
-                f'<span dir="auto">{whose}</span></div><div dir="auto">{words}</div></article>'
-            )
+            if path:
+                shown_photos.append((path, link, shown(at)))
+        names = _names("photos.html", "photos", len(shown_photos), _PHOTOS_PER_PAGE)
+        for place, (name, items) in enumerate(_paged(names, iter(shown_photos), _PHOTOS_PER_PAGE)):
+            self._page(name, "photos.html", "Photos", items=items, **_around(names, place))
 
-    def _conversations(self) -> Iterator[str]:
-        me = self._snapshot.manifest.account
-        if not self._found.conversations:
-            yield "<section>No conversations.</section>"
-        for _, body in self._found.conversations:
-            data = mapping(body, "entity_data")
-            people = ", ".join(
-                escape(self._found.name(p)) for p in texts(data, "participants") if p != me
-            )
-            bubbles = []
-            for at, message in self._found.messages[text(data, "guid") or ""]:
-                own = mapping(message, "entity_data")
-                author = text(own, "author") or ""
-                mine = " mine" if author == me else ""
-                bubbles.append(
-                    f'<div class="bubble{mine}"><div class="meta"><strong dir="auto">'
-                    f"{escape(self._found.name(author) if author != me else 'You')}</strong>"
-                    f"<time>{escape(at[:16].replace('T', ' '))}</time></div>"
-                    f'<div dir="auto">{render(text(own, "text") or "")}</div></div>'
-                )
-            yield (
-                f'<section><h3 dir="auto">{escape(text(data, "subject") or "")}</h3>'
-                f'<p class="meta" dir="auto">with {people}</p>{"".join(bubbles)}</section>'
-            )
+    def _shown(
+        self,
+        kind: str,
+        bodies: Iterator[tuple[int, tuple[str, Body]]],
+        make: Callable[[int, str, Body], _View],
+    ) -> Iterator[_View]:
+        for number, (at, body) in bodies:
+            record = StoredRecord(kind, text(entity(body), "guid") or "", body)
+            view = self._faults.guard(record, make, number, at, body)
+            if view is not None:
+                yield view
 
-    def _contacts(self) -> Iterator[str]:
-        groups: dict[str, list[str]] = {name: [] for name in self._found.aspects.values()}
-        for body in self._found.contacts:
+    def _years(self, chapter: str, names: list[str], size: int) -> list[tuple[str, int, str]]:
+        """Return `(year, count, link)` of a chapter whose pages hold `size` things each."""
+        found, before = [], 0
+        for year, count in self._spool.years(chapter):
+            name = names[min(before // size, len(names) - 1)]
+            found.append((year, count, f"{name}#y{year or 'undated'}"))
+            before += count
+        return found
+
+    def _contacts(self) -> list[tuple[str, list[tuple[str, str, str]]]]:
+        aspects = self._spool.small.aspects
+        groups: dict[str, list[tuple[str, str, str]]] = {name: [] for name in aspects.values()}
+        for _, body in self._spool.newest_first("contact"):
             handle = text(body, "account_id") or ""
             both = flag(body, "sharing"), flag(body, "receiving")
             state = {(True, True): "mutual", (True, False): "follows you"}.get(both, "you follow")
-            item = (
-                f'<li dir="auto">{escape(self._found.name(handle))} '
-                f"<small>{escape(handle)} · {state}</small></li>"
-            )
             for aspect in texts(body, "aspects") or ["in no aspect"]:
-                groups.setdefault(self._found.aspects.get(aspect, aspect), []).append(item)
-        for name, items in groups.items():
-            inner = "".join(items) or "<li>Nobody.</li>"
-            yield (
-                f'<section><h3 dir="auto">{escape(name)}</h3>'
-                f'<ul class="list">{inner}</ul></section>'
-            )
+                group = groups.setdefault(aspects.get(aspect, aspect), [])
+                group.append((self._spool.name(handle), handle, state))
+        return [(name, sorted(people)) for name, people in groups.items()]
 
-    def _about(self) -> Iterator[str]:
-        found, profile = self._found, self._found.profile
-        bio = text(profile, "bio")
-        if bio:
-            yield f'<section dir="auto">{render(bio)}</section>'
+    def _about(self) -> None:
+        small = self._spool.small
+        profile = small.profile
         settings = [
-            ("e-mail", text(found.account, "email")),
-            ("language", text(found.account, "language")),
+            ("e-mail", text(small.account, "email")),
+            ("language", text(small.account, "language")),
             ("location", text(profile, "location")),
             ("birthday", text(profile, "birthday")),
             ("gender", text(profile, "gender")),
             ("profile tags", text(profile, "tag_string")),
-            ("followed tags", " ".join(f"#{tag}" for tag in sorted(found.tags))),
-            ("ignored people", ", ".join(found.blocks)),
-            ("e-mails switched off", ", ".join(found.preferences)),
+            ("followed tags", " ".join(f"#{tag}" for tag in sorted(small.tags))),
+            ("ignored people", ", ".join(small.blocks)),
+            ("e-mails switched off", ", ".join(small.preferences)),
         ]
-        rows = "".join(
-            f'<tr><th>{label}</th><td dir="auto">{escape(value)}</td></tr>'
-            for label, value in settings
-            if value
-        )
-        yield f"<section><h3>Account</h3><table>{rows}</table></section>"
-        servers = []
-        for body in sorted(found.audience, key=lambda b: text(b, "host") or ""):
-            why = ", ".join(
-                f"{reason.replace('_', ' ')} ({count})"
-                for reason, count in mapping(body, "why").items()
+        servers = [
+            (
+                text(body, "host") or "",
+                ", ".join(
+                    f"{reason.replace('_', ' ')} ({count})"
+                    for reason, count in mapping(body, "why").items()
+                ),
             )
-            host = escape(text(body, "host") or "")
-            servers.append(f"<tr><th>{host}</th><td><small>{escape(why)}</small></td></tr>")
-        more = len(found.known_pods - {text(body, "host") for body in found.audience})
-        others = f"<p>{more:,} others that the old server knew may, too.</p>" if more else ""
-        yield (
-            "<section><h3>Servers that know this account</h3>"
-            f"<table>{''.join(servers)}</table>{others}</section>"
-        )
+            for _, body in self._spool.newest_first("audience")
+        ]
+        lost = [f"The picture {name!r} could not be restored." for name in self._pictures.missing]
+        self._page(
+            "about.html", "about.html", "About",
+            bio=render(text(profile, "bio") or ""),
+            settings=[(label, value) for label, value in settings if value],
+            servers=sorted(servers),
+            others=self._spool.other_hosts(),
+            missing=list(chain(self._snapshot.damage, lost)),
+        )  # fmt: skip
+
+
+def _names(first: str, stem: str, count: int, size: int) -> list[str]:
+    pages = max(1, -(-count // size))
+    return [first, *(f"{stem}-{number}.html" for number in range(2, pages + 1))]
+
+
+def _page_of(first: str, stem: str, number: int, size: int) -> str:
+    return first if number < size else f"{stem}-{number // size + 1}.html"
+
+
+def _paged(
+    names: list[str], views: Iterator[_View], size: int
+) -> Iterator[tuple[str, list[_View]]]:
+    for name in names:
+        yield name, list(islice(views, size))
+
+
+def _around(names: list[str], place: int) -> dict[str, object]:
+    """Return which pages are beside one."""
+    return {
+        "first": place == 0,
+        "newer": names[place - 1] if place else "",
+        "older": names[place + 1] if place + 1 < len(names) else "",
+    }

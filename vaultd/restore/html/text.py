@@ -1,101 +1,131 @@
-"""Texts of posts as safe HTML: a small Markdown; everything is escaped before anything is made."""
+"""Texts of posts as safe HTML: Markdown without raw HTML, with diaspora*'s mentions and tags."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import MutableMapping, Sequence
 from html import escape
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-_LINK: Final = re.compile(
-    r"\[([^\[\]\n]{1,300})\]\((https?://[^\s()<>\"\ue000\ue001]{1,1000}(?:\([^\s()<>\"\ue000\ue001]{0,200}\))?)\)"
-)
-_BARE: Final = re.compile(r"(?<![\w\"=>/])https?://[^\s<>\"\[\]\ue000\ue001]{1,1000}")
-_MENTION: Final = re.compile(
-    r"@\{(?:([^{};\n\ue000\ue001]{0,200});)?\s*([^{};@\s\ue000\ue001]{1,100}@[^{};\s\ue000\ue001]{1,200})\}"
-)
-_TAG: Final = re.compile(r"(?<![\w&#/])#([\w-]{1,100})")
-_CODE: Final = re.compile(r"`([^`\n]{1,1000})`")
-_STRONG: Final = re.compile(r"\*\*([^*\n]{1,1000})\*\*")
-_EM: Final = re.compile(r"(?<![\w*_])[*_]([^*_\n]{1,1000})[*_](?![\w*_])")
-_HOLD: Final = re.compile("\ue000(\\d+)\ue001")
+from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
+from markupsafe import Markup
 
+from vaultd.restore.importer_rules import MAX_TEXT
 
-def render(text: str) -> str:
-    """Return safe HTML for a post's text; linear in its length."""
-    text = text.replace("\ue000", "").replace("\ue001", "").replace("\0", "\ufffd")
-    blocks: list[str] = []
-    code: list[str] | None = None
-    quote: list[str] = []
-    items: list[str] = []
-    lines: list[str] = []
+if TYPE_CHECKING:
+    from markdown_it.renderer import RendererHTML
+    from markdown_it.token import Token
 
-    def close() -> None:
-        if quote:
-            blocks.append(f"<blockquote>{'<br>'.join(map(_inline, quote))}</blockquote>")
-        if items:
-            blocks.append("<ul>" + "".join(f"<li>{_inline(i)}</li>" for i in items) + "</ul>")
-        if lines:
-            blocks.append(f"<p>{'<br>'.join(map(_inline, lines))}</p>")
-        quote.clear()
-        items.clear()
-        lines.clear()
-
-    for line in text.replace("\r\n", "\n").split("\n"):
-        if line.startswith("```"):
-            if code is None:
-                close()
-                code = []
-            else:
-                blocks.append(f"<pre>{escape(chr(10).join(code))}</pre>")
-                code = None
-        elif code is not None:
-            code.append(line)
-        elif not line.strip():
-            close()
-        elif line.startswith(">"):
-            if items or lines:
-                close()
-            quote.append(line[1:].strip())
-        elif re.match(r"[*+-] ", line):
-            if quote or lines:
-                close()
-            items.append(line[2:])
-        elif line.startswith("#") and re.match(r"#{1,6} ", line):
-            close()
-            blocks.append(f"<h4>{_inline(line.lstrip('#').strip())}</h4>")
-        else:
-            if quote or items:
-                close()
-            lines.append(line)
-    if code is not None:
-        blocks.append(f"<pre>{escape(chr(10).join(code))}</pre>")
-    close()
-    return "\n".join(blocks)
+_URL: Final = re.compile(r"://[^\s<>\"\[\]`]{1,1000}")
+_MENTION: Final = re.compile(r"@\{(?:([^{};\n]{0,200});)?\s*([^{};@\s]{1,100}@[^{};\s]{1,200})\}")
+_TAG: Final = re.compile(r"#[\w-]{1,100}")
+_WEB: Final = ("http://", "https://")
+_AFTER_URL: Final = ".,;:!?)*_~'"
 
 
-def _inline(line: str) -> str:
-    held: list[str] = []
+def render(text: str) -> Markup:
+    """Return safe HTML for a post's text; what is longer than diaspora* takes stays plain."""
+    if len(text) > MAX_TEXT:
+        return Markup(f"<p>{escape(text)}</p>")  # noqa: S704 - escaped
+    return Markup(_markdown.render(text))  # noqa: S704 - no raw HTML, see `_parser`
 
-    def hold(made: str) -> str:
-        held.append(made)
-        return f"\ue000{len(held) - 1}\ue001"
 
-    def link(url: str, label: str) -> str:
-        # `url` and `label` come from text that is escaped already.
-        return hold(f'<a href="{url}" rel="noreferrer noopener">{label}</a>')
+def _url(state: StateInline, silent: bool) -> bool:
+    scheme = next((s for s in ("https", "http") if state.pending.endswith(s)), None)
+    if scheme is None or state.linkLevel > 0:
+        return False
+    before = state.pending[: -len(scheme)]
+    found = _URL.match(state.src, state.pos)
+    if found is None or (before and (before[-1].isalnum() or before[-1] in "/=_")):
+        return False
+    address = found[0].rstrip(_AFTER_URL)
+    if len(address) <= len("://"):
+        return False
+    if not silent:
+        state.pending = before
+        opened = state.push("link_open", "a", 1)
+        opened.attrs = {"href": state.md.normalizeLink(scheme + address)}
+        state.push("text", "", 0).content = scheme + address
+        state.push("link_close", "a", -1)
+    state.pos += len(address)
+    return True
 
-    safe = escape(line)
-    safe = _CODE.sub(lambda m: hold(f"<code>{m[1]}</code>"), safe)
-    safe = _MENTION.sub(
-        lambda m: hold(f'<span class="who" title="{m[2]}">@{(m[1] or m[2]).strip()}</span>'), safe
-    )
-    safe = _LINK.sub(lambda m: link(m[2], m[1]), safe)
-    safe = _BARE.sub(lambda m: link(m[0], m[0]), safe)
-    safe = _TAG.sub(lambda m: hold(f'<span class="tag">#{m[1]}</span>'), safe)
-    safe = _STRONG.sub(r"<strong>\1</strong>", safe)
-    safe = _EM.sub(r"<em>\1</em>", safe)
-    for _ in range(4):  # a label may hold a held piece
-        safe, count = _HOLD.subn(lambda m: held[int(m[1])], safe)
-        if not count:
-            break
-    return safe
+
+def _mention(state: StateInline, silent: bool) -> bool:
+    found = _MENTION.match(state.src, state.pos)
+    if found is None:
+        return False
+    if not silent:
+        _span(state, "who", f"@{(found[1] or found[2]).strip()}", found[2])
+    state.pos += len(found[0])
+    return True
+
+
+def _tag(state: StateInline, silent: bool) -> bool:
+    before = state.src[state.pos - 1] if state.pos else " "
+    found = _TAG.match(state.src, state.pos)
+    if found is None or before.isalnum() or before in "&/#_":
+        return False
+    if not silent:
+        _span(state, "tag", found[0], "")
+    state.pos += len(found[0])
+    return True
+
+
+def _span(state: StateInline, name: str, shown: str, title: str) -> None:
+    opened = state.push("span_open", "span", 1)
+    opened.attrs = {"class": name, **({"title": title} if title else {})}
+    state.push("text", "", 0).content = shown
+    state.push("span_close", "span", -1)
+
+
+def _link_open(
+    self: RendererHTML,
+    tokens: Sequence[Token],
+    number: int,
+    options: Any,
+    env: MutableMapping[str, Any],
+) -> str:
+    tokens[number].attrSet("rel", "noreferrer noopener")
+    return self.renderToken(tokens, number, options, env)
+
+
+def _image(
+    _self: RendererHTML,
+    tokens: Sequence[Token],
+    number: int,
+    _options: Any,
+    _env: MutableMapping[str, Any],
+) -> str:
+    # Pictures from elsewhere are not loaded: the pages work, and tell nobody, without a network.
+    address = escape(str(tokens[number].attrs.get("src", "")))
+    label = escape(tokens[number].content) or address
+    return f'<a href="{address}" rel="noreferrer noopener">{label}</a>'
+
+
+def _heading(
+    self: RendererHTML,
+    tokens: Sequence[Token],
+    number: int,
+    options: Any,
+    env: MutableMapping[str, Any],
+) -> str:
+    tokens[number].tag = "h4"  # below the headings of the page itself
+    return self.renderToken(tokens, number, options, env)
+
+
+def _parser() -> MarkdownIt:
+    made = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable("strikethrough")
+    made.validateLink = lambda url: url.lower().startswith(_WEB)  # type: ignore[method-assign]
+    made.inline.ruler.before("emphasis", "mention", _mention)
+    made.inline.ruler.before("emphasis", "tag", _tag)
+    made.inline.ruler.before("emphasis", "bare_url", _url)
+    made.add_render_rule("link_open", _link_open)
+    made.add_render_rule("image", _image)
+    made.add_render_rule("heading_open", _heading)
+    made.add_render_rule("heading_close", _heading)
+    return made
+
+
+_markdown: Final = _parser()

@@ -1,0 +1,165 @@
+"""What a template shows of a record: plain texts and safe HTML, so that no template can fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from markupsafe import Markup
+
+from vaultd.fields import entity, flag, mapping, mappings, text, texts
+from vaultd.records import Body
+from vaultd.restore import importer_rules as rules
+from vaultd.restore.html.pictures import Pictures
+from vaultd.restore.html.spool import Spool
+from vaultd.restore.html.text import render
+
+_LIKERS_SHOWN: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Somebody's words under something: who, when (as shown, and for machines), what."""
+
+    author: str
+    at: str
+    shown_at: str
+    words: Markup
+    mine: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A post with all that is on it."""
+
+    anchor: str
+    at: str
+    shown_at: str
+    year: str
+    private: str | None
+    place: str
+    heading: str
+    words: Markup
+    pictures: list[str | None] = field(default_factory=list)
+    question: str = ""
+    answers: list[tuple[str, int]] = field(default_factory=list)
+    likes: str = ""
+    reshares: str = ""
+    replies: list[Reply] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """An own comment on somebody's post: `link` leads to the post, where it can be told."""
+
+    at: str
+    shown_at: str
+    year: str
+    whose: str
+    link: str
+    words: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A private conversation with its messages."""
+
+    subject: str
+    people: str
+    messages: list[Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Makes the views of one account."""
+
+    spool: Spool
+    pictures: Pictures
+    account: str
+
+    def post(self, number: int, at: str, body: Body) -> Post:
+        """Return a post; `number` makes its anchor."""
+        data, spool = entity(body), self.spool
+        guid = text(data, "guid") or ""
+        reshare = text(body, "entity_type") == "reshare"
+        poll = entity(mapping(data, "poll"))
+        return Post(
+            anchor=f"p{number}",
+            at=at,
+            shown_at=shown(at),
+            year=at[:4],
+            private=None if reshare or flag(data, "public") else self._aspects(body),
+            place=text(entity(mapping(data, "location")), "address") or "",
+            heading=self._reshared(data) if reshare else "",
+            words=render(text(data, "text") or ""),
+            pictures=[self.pictures.path(photo) for _, photo in spool.on(guid, "photo")],
+            question=text(poll, "question") or "",
+            answers=[self._answer(entity(each)) for each in mappings(poll, "poll_answers")],
+            likes=self._names(spool.authors("like", guid)),
+            reshares=self._names(spool.authors("reshare", guid)),
+            replies=[
+                self.reply(when, each)
+                for when, each in spool.on(guid, "received_comment", "comment")
+            ],
+        )
+
+    def reply(self, at: str, body: Body) -> Reply:
+        """Return a comment or a message."""
+        data = entity(body)
+        author = text(data, "author") or ""
+        mine = author == self.account
+        name = self.spool.name(author)
+        return Reply(name, at, shown(at), render(text(data, "text") or ""), mine)
+
+    def comment(self, at: str, body: Body) -> Comment:
+        """Return an own comment with the way to what it answers."""
+        data = entity(body)
+        owner = text(mapping(body, "parent"), "author")
+        guid = text(data, "parent_guid") or ""
+        link = ""
+        if owner and rules.is_handle(owner) and rules.is_guid(guid):
+            link = f"https://{rules.host_of(owner)}/posts/{guid}"
+        return Comment(
+            at=at,
+            shown_at=shown(at),
+            year=at[:4],
+            whose=f"on a post by {self.spool.name(owner)}" if owner else "on a deleted post",
+            link=link,
+            words=render(text(data, "text") or ""),
+        )
+
+    def conversation(self, _at: str, body: Body) -> Conversation:
+        """Return a conversation with its messages, oldest first."""
+        data = entity(body)
+        people = [p for p in texts(data, "participants") if p != self.account]
+        return Conversation(
+            subject=text(data, "subject") or "",
+            people=", ".join(map(self.spool.name, people)),
+            messages=[
+                self.reply(at, each)
+                for at, each in self.spool.on(text(data, "guid") or "", "message")
+            ],
+        )
+
+    def _aspects(self, body: Body) -> str:
+        names = self.spool.small.aspects
+        return ", ".join(names.get(each, each) for each in texts(body, "aspects"))
+
+    def _reshared(self, data: Body) -> str:
+        root = text(data, "root_author")
+        name = self.spool.name(root) if root else ""
+        return f"Reshared a post by {name}." if root else "Reshared a post that was deleted."
+
+    def _answer(self, data: Body) -> tuple[str, int]:
+        votes = self.spool.authors("vote", text(data, "guid") or "")
+        return text(data, "answer") or "", len(votes)
+
+    def _names(self, people: list[str]) -> str:
+        names = ", ".join(map(self.spool.name, people[:_LIKERS_SHOWN]))
+        more = len(people) - _LIKERS_SHOWN
+        return f"{names} and {more:,} more" if more > 0 else names
+
+
+def shown(at: str) -> str:
+    """Return an RFC 3339 time as it is read: `2026-11-23 20:46`, in UTC as the pages say."""
+    return at[:16].replace("T", " ")

@@ -10,13 +10,16 @@ from msgspec.structs import replace as changed
 from vaultd.backends.base import Backend
 from vaultd.backup.report import Changes, Status, TargetResult, failed_at, pack_changes
 from vaultd.backup.workbench import Workbench
-from vaultd.errors import ObjectMissing, VaultdError
+from vaultd.errors import DamageError, ObjectMissing, VaultdError
 from vaultd.state.photos import PhotoCache
 from vaultd.state.points import StoredArchive, StoredBlob, VaultPoint
 from vaultd.state.store import Enrollment
+from vaultd.vault.integrity import ArchiveCheck
 from vaultd.vault.layout import parse_archive_name
+from vaultd.vault.listing import list_vault
 
 BLOB: Final = "/blob-"
+_LOOKED_AT: Final = 32
 
 
 class StartOverError(Exception):
@@ -121,14 +124,16 @@ class Lane:
         if last is None:
             return
         found = _archives(self.backend, self.enrollment.vault_id)
-        self.seen = frozenset(found.values())
+        self.seen = frozenset(found)
         known = {archive.name for archive in self.point.archives}
-        given_up = self.bench.given_up(self.enrollment.id, self.target)
-        ahead = [
-            sequence
-            for sequence, name in found.items()
-            if sequence[0] >= last.sequence and name not in known and name not in given_up
-        ]
+        known |= self.bench.given_up(self.enrollment.id, self.target)
+        ahead = self._written_by_us(
+            [
+                (sequence, name, size)
+                for name, (sequence, size) in found.items()
+                if sequence >= last.sequence and name not in known
+            ]
+        )
         missing = [a for a in self.point.live if a.name not in self.seen and not a.bad]
         hidden = [a for a in missing if not ahead and self._is_there(a)]
         if hidden:
@@ -139,9 +144,27 @@ class Lane:
             self.seen |= {archive.name for archive in hidden}
             missing = [archive for archive in missing if archive not in hidden]
         if ahead or last in missing:
-            self._start_over(max(ahead)[0] if ahead else 0, last)
+            self._start_over(max(ahead, default=0), last)
         if missing:
             self._lost(missing)
+
+    def _written_by_us(self, strangers: list[tuple[int, str, int]]) -> list[int]:
+        """Return the sequences of those that this pod wrote; a name alone proves nothing.
+
+        Of many only the lowest are looked at: another writer goes on where this one stood.
+        """
+        ours: list[int] = []
+        for sequence, name, size in sorted(strangers)[:_LOOKED_AT]:
+            try:
+                check = ArchiveCheck(self.backend, name, size)
+                if check.header.pod == self.bench.pod_key.public:
+                    check.finish()
+                    ours.append(sequence)
+            except (DamageError, ObjectMissing):
+                continue
+        if len(strangers) > len(ours):
+            self.note = not_ours(self.target, len(strangers) - len(ours))
+        return ours
 
     def _start_over(self, ahead: int, last: StoredArchive) -> None:
         highest = max(self.sequence - 1, ahead)
@@ -202,7 +225,24 @@ def replace_bad(archive: StoredArchive) -> StoredArchive:
     return changed(archive, bad=True)
 
 
-def _archives(backend: Backend, vault_id: str) -> dict[tuple[int, bytes], str]:
-    """List a vault's archives; ten digits start with 0 for a long time yet."""
-    parsed = ((parse_archive_name(o.name), o.name) for o in backend.list(f"{vault_id}/0"))
-    return {(parts[1], parts[2]): name for parts, name in parsed if parts is not None}
+def not_ours(target: str, count: int) -> str:
+    """Say that a vault lists archives that this pod did not write."""
+    if count == 1:
+        return (
+            f"{target}: the vault lists an archive that this pod did not sign, or that is damaged; "
+            "it is left alone."
+        )
+    return (
+        f"{target}: the vault lists {count:,} archives that this pod did not sign, or that are "
+        "damaged; they are left alone."
+    )
+
+
+def _archives(backend: Backend, vault_id: str) -> dict[str, tuple[int, int]]:
+    """List a vault's archives, by name, with sequence and size; see list_vault for errors.
+
+    Ten digits start with 0 for a long time yet.
+    """
+    found = list_vault(backend, vault_id, "0")
+    parsed = ((parse_archive_name(name), name, size) for name, size in found.items())
+    return {name: (parts[1], size) for parts, name, size in parsed if parts is not None}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
+from typing import Final
 
 from vaultd.backends.base import Backend
 from vaultd.backup.escrow import store_escrow
-from vaultd.backup.lane import BLOB, Lane
+from vaultd.backup.lane import BLOB, Lane, not_ours
 from vaultd.backup.workbench import Workbench
 from vaultd.clock import now, rfc3339
 from vaultd.errors import DamageError
@@ -18,6 +20,8 @@ from vaultd.state.points import NOTHING, StoredArchive, StoredBlob, VaultPoint
 from vaultd.state.store import Enrollment
 from vaultd.state.vaults import VaultKey
 from vaultd.vault.listing import Entry, open_vault
+
+_PLAUSIBLE: Final = 500_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +103,29 @@ def _open_fresh(
 ) -> Lane:
     """Open a vault whose next archive stands on its own, after all that is there already."""
     target, backend = place
-    listing = open_vault(backend, enrollment.vault_id)
+    own_key = bench.pod_key.public
+    listing = open_vault(backend, enrollment.vault_id, whole=(own_key,))
     if not listing.entries and not point.sequence:
         bench.rooms.check_new(target, backend)
     if enrollment.escrow is not None:
         store_escrow(backend, enrollment.vault_id, enrollment.escrow)
-    sequence = max(point.sequence, listing.last_sequence) + 1
+    readable = [entry for entry in listing.entries if entry.header is not None]
+    ours = [entry for entry in readable if entry.header and entry.header.pod == own_key]
+    # A number that somebody else claims is passed by if it can be, and never believed.
+    numbers = [point.sequence, *(entry.sequence for entry in readable)]
+    numbers = [number for number in numbers if number < _PLAUSIBLE]
+    sequence = max(0, *numbers, *(entry.sequence for entry in ours)) + 1
     blobs = {
         bytes.fromhex(name.partition(BLOB)[2]): size
         for name, size in listing.blobs.items()
         if _is_hash(name.partition(BLOB)[2])
     }
-    adopted = tuple(_adopted(bench, enrollment, entry) for entry in listing.entries)
-    foreign = any(archive.foreign for archive in adopted)
-    before = [entry.hash for entry in listing.entries if entry.sequence == sequence - 1]
-    note = ""
-    if listing.entries and point.sequence == 0:
+    adopted = _adopted(bench, enrollment, ours)
+    strangers = len(listing.entries) - len(ours)
+    foreign = strangers > 0 or any(archive.foreign for archive in adopted)
+    before = [entry.hash for entry in readable if entry.sequence == sequence - 1]
+    note = not_ours(target, strangers) if strangers else ""
+    if ours and point.sequence == 0:
         note = (
             f"{target}: the vault already holds archives up to {sequence - 1} that this state does "
             f"not know (the state was lost); archive {sequence} holds the whole account on its own."
@@ -141,21 +152,27 @@ def _open_fresh(
     )
 
 
-def _adopted(bench: Workbench, enrollment: Enrollment, entry: Entry) -> StoredArchive:
-    """Return what a clear header tells of an archive that the state does not know."""
-    header = entry.header
-    needs: tuple[int, ...] = tuple(range(1, entry.sequence))
-    time = rfc3339(now())
-    if header is not None and header.needs is not None:
-        needs, time = header.needs, header.time or time
-    own = (
-        header is not None
-        and header.pod == bench.pod_key.public
-        and hmac.compare_digest(header.owner or b"", bench.owner_tag(enrollment))
-    )
-    return StoredArchive(
-        entry.sequence, entry.name, entry.size, entry.hash, time, 0, needs, foreign=not own
-    )
+def _adopted(
+    bench: Workbench, enrollment: Enrollment, ours: Sequence[Entry]
+) -> tuple[StoredArchive, ...]:
+    """Return what the clear headers, signed by this pod, tell of archives that the state lacks."""
+    found: list[StoredArchive] = []
+    there = {entry.sequence for entry in ours}
+    lacking = next(number for number in count(1) if number not in there)
+    for entry in ours:
+        header = entry.header
+        if header is None:
+            continue
+        needs, time = header.needs, header.time or rfc3339(now())
+        if needs is None:  # written before headers told: all that was there before
+            needs = tuple(n for n in sorted({*there, lacking}) if n < entry.sequence)
+        own = hmac.compare_digest(header.owner or b"", bench.owner_tag(enrollment))
+        found.append(
+            StoredArchive(
+                entry.sequence, entry.name, entry.size, entry.hash, time, 0, needs, foreign=not own
+            )
+        )
+    return tuple(found)
 
 
 def _is_hash(text: str) -> bool:

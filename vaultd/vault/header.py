@@ -14,7 +14,9 @@ from vaultd.errors import DamageError
 from vaultd.vault.layout import (
     MAX_HEADER,
     MAX_NEEDS,
+    MAX_OWNER,
     MAX_RECIPIENTS,
+    MAX_TIME,
     SIGNATURE_SIZE,
     header_message,
 )
@@ -108,6 +110,8 @@ def decode_header(magic: bytes, head: bytes, name: str) -> tuple[Header, int]:
         or (header.previous is not None and len(header.previous) != 32)
         or (header.blob is not None and len(header.blob) != 32)
         or (header.owner is not None and len(header.owner) != 16)
+        or len(header.time or "") > MAX_TIME
+        or len(header.owner or b"") > MAX_OWNER
         or not 1 <= len(header.recipients) <= MAX_RECIPIENTS
         or not _needs_fit(header)
     ):

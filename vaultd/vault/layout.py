@@ -15,6 +15,8 @@ FRAME_PLAIN: Final = 256 * 1024
 FRAME_TAIL: Final = 17  # secretstream adds a tag byte and a 16-byte authenticator
 MAX_RECIPIENTS: Final = 16
 MAX_NEEDS: Final = 1000
+MAX_TIME: Final = 40  # characters of an RFC 3339 time
+MAX_OWNER: Final = 64
 SIGNATURE_SIZE: Final = 64
 LENGTH_SIZE: Final = 4
 
@@ -23,7 +25,7 @@ FRAME_RECORDS: Final = 1
 FRAME_BLOB: Final = 2
 MAX_CHUNK: Final = FRAME_PLAIN + 4096 + FRAME_TAIL  # zstd may grow what it cannot shrink
 
-_ARCHIVE_NAME: Final = re.compile(r"([0-9a-f]{32})/(\d{10})-([0-9a-f]{64})")
+_ARCHIVE_NAME: Final = re.compile(r"([0-9a-f]{32})/([0-9]{10})-([0-9a-f]{64})")
 _VAULT_PREFIX: Final = re.compile(r"([0-9a-f]{32})/.*")
 
 

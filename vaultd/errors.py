@@ -161,6 +161,10 @@ class DatabaseError(VaultdError):
     code = "database"
 
 
+class DatabaseLost(DatabaseError):
+    """The connection to the pod's database ended before the answer came; another may be made."""
+
+
 class AccountError(VaultdError):
     """One account cannot be backed up now; the others go on."""
 

@@ -17,7 +17,7 @@ from vaultd.errors import DamageError
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Body: TypeAlias = "dict[str, Json]"
-Finish: TypeAlias = "Callable[[], Body]"
+Finish: TypeAlias = "Callable[[Body], Body]"
 
 KINDS: Final = (
     "account",
@@ -66,8 +66,9 @@ class Record:
     `passive` records (other people's names, known pods) are written along with an archive
     but never cause one.
     `file` is the bare name of the picture file that belongs to a `photo` record.
-    `finish`, where given, returns what is expensive to compute (a signature) and is added to
-    the body only when the record is really written; it must be a pure function of the row.
+    `finish`, where given, takes the body and returns what is expensive to compute (a signature)
+    and is added only when the record is really written, after the reading, perhaps in another
+    thread; it must be a pure function of the row.
     """
 
     kind: str

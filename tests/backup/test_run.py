@@ -14,7 +14,7 @@ from vaultd.backends.memory import MemoryBackend
 from vaultd.backup.report import Status
 from vaultd.config import Limits, Retention
 from vaultd.errors import DatabaseError, ObjectExists, PlaceError, PlaceFull
-from vaultd.records import Record
+from vaultd.records import Body, Record
 from vaultd.sources.base import Trouble
 from vaultd.vault.layout import parse_archive_name
 
@@ -97,7 +97,7 @@ def test_passive_records_alone_cause_no_archive_but_come_with_the_next_one(world
 def test_what_is_expensive_is_computed_only_for_records_that_are_written(world: World) -> None:
     calls: list[str] = []
 
-    def sign() -> dict[str, object]:
+    def sign(_body: Body) -> Body:
         calls.append("signed")
         return {"entity_data": {"author_signature": "s"}}
 
@@ -105,7 +105,7 @@ def test_what_is_expensive_is_computed_only_for_records_that_are_written(world: 
         "received_comment",
         "c1",
         {"entity_data": {"text": "hi"}},
-        finish=sign,  # type: ignore[arg-type]
+        finish=sign,
     )
     world.run()
     world.run()

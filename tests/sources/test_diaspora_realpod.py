@@ -171,7 +171,7 @@ def test_signatures_of_others_verify_with_their_keys(first: Records) -> None:
             if kind not in ("received_comment", "received_like", "received_poll_vote"):
                 continue
             body = (
-                {**record.body, **(record.finish() if record.finish else {})}
+                {**record.body, **(record.finish(record.body) if record.finish else {})}
                 if tried[kind, str(record.body["entity_data"]["author"])] < 3
                 else None
             )  # type: ignore[index, call-overload]

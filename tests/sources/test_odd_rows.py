@@ -96,7 +96,9 @@ def _read(source: DiasporaSource) -> tuple[Keys, list[str]]:
     whole = [account for account in accounts if account.state != "incomplete"]
     for account, item in singly(source.read(whole)):
         if isinstance(item, Record):
-            encode_record(item.kind, item.id, item.body | (item.finish() if item.finish else {}))
+            encode_record(
+                item.kind, item.id, item.body | (item.finish(item.body) if item.finish else {})
+            )
             found.add((account.username, item.kind, item.id))
         else:
             told.append(f"{item.table} {item.row}: {item.reason}")

@@ -59,7 +59,7 @@ def test_keys_of_local_authors_are_fetched_together(tmp_path: Path) -> None:
     signed = 0
     for _, record in singly(source.read(source.accounts(["user0"]))):
         if isinstance(record, Record) and record.finish is not None:
-            assert "author_signature" in str(record.finish())
+            assert "author_signature" in str(record.finish(record.body))
             signed += 1
     assert signed == 39 * 2
     assert sum("serialized_private_key IS NOT NULL" in query for query in seen) == 1

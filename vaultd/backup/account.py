@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from vaultd.backends.base import Backend
@@ -153,9 +153,14 @@ class AccountRun:
         if self.error is None and self._packers:
             self._intake.take(item)
 
-    def put_off(self) -> list[Record]:
+    def put_off(self) -> Iterator[Record]:
         """Hand out the photos that wait for the end of the reading, for `look`."""
         return self._intake.put_off()
+
+    def sign(self) -> None:
+        """Make the signatures that wait for the end of the reading; raises DatabaseError."""
+        if self.error is None and not self.again:
+            self._intake.sign()
 
     def look(self, record: Record) -> None:
         """Look at a photo that was put off."""

@@ -17,7 +17,7 @@ from vaultd.backup.opening import Standing, where_they_stand
 from vaultd.backup.packer import Commit
 from vaultd.backup.report import AccountReport, Status, account_report, unexpected
 from vaultd.backup.workbench import Workbench
-from vaultd.errors import VaultdError
+from vaultd.errors import DatabaseError, VaultdError
 from vaultd.selection import EVERYTHING, Selection
 from vaultd.sources.base import Source, SourceAccount
 from vaultd.state.store import Enrollment
@@ -58,8 +58,11 @@ class BatchRunner:
     interrupted: bool = False
     marks: dict[int, bytes] = field(default_factory=dict)
 
-    def run(self, jobs: Sequence[Job]) -> None:
-        """Back up these accounts. Raises DatabaseError when the source is out of reach."""
+    def run(self, jobs: Sequence[Job], *, again: bool = False) -> None:
+        """Back up these accounts. Raises DatabaseError when the source is out of reach.
+
+        What was read while the database was in trouble is read `again`, once.
+        """
         try:
             runs = self._read(jobs, self.targets)
         except StoppedError:
@@ -68,12 +71,14 @@ class BatchRunner:
         except Exception as error:  # noqa: BLE001 - any row may break a source: find out whose
             # Raises where the source as a whole is away; then no account is to blame.
             self.source.accounts([job.account.username for job in jobs])
-            if len(jobs) == 1:
+            if len(jobs) == 1 and isinstance(error, DatabaseError) and not again:
+                self.run(jobs, again=True)
+            elif len(jobs) == 1:
                 self._failed(jobs[0].enrollment, error)
-                return
-            for job in jobs:
-                if not self.interrupted:
-                    self.run([job])
+            else:
+                for job in jobs:
+                    if not self.interrupted:
+                        self.run([job])
             return
         self._finish(jobs, runs)
 
@@ -106,7 +111,11 @@ class BatchRunner:
                 number += 1
                 if not number % _ASK and self.should_stop():
                     raise StoppedError
-            # The source is done with: pictures take as long as their uploads.
+            # The source's transaction is over: signatures and pictures take as long as they take.
+            for run in runs:
+                guard(run, run.sign)
+                if self.should_stop():
+                    raise StoppedError
             for run in runs:
                 for record in run.put_off():
                     guard(run, run.look, record)
@@ -215,6 +224,8 @@ def guard(
         return step(*args, **kwargs)
     except ReadAgainError:
         run.read_again()
+    except DatabaseError:
+        raise  # the database's trouble is no account's
     except VaultdError as error:
         run.fail(error)
     except Exception as error:  # noqa: BLE001 - reported as this account's failure

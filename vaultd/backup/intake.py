@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final
 
 from vaultd.backup.lane import Lane
@@ -10,7 +13,7 @@ from vaultd.backup.packer import Packer
 from vaultd.backup.pictures import Pictures
 from vaultd.backup.unread import KINDS_OF_TABLE
 from vaultd.backup.workbench import Workbench
-from vaultd.errors import AccountError, DamageError, VaultdError
+from vaultd.errors import AccountError, DamageError, DatabaseError, VaultdError
 from vaultd.records import (
     MAX_RECORD_BYTES,
     Body,
@@ -25,8 +28,9 @@ from vaultd.selection import Selection
 from vaultd.sources.base import Trouble
 from vaultd.state.index import AccountIndex, Change
 
-# A picture's upload must not stretch the source's read transaction; past this many it does.
-_LATER: Final = 500
+# Records whose signatures wait for the end of the reading; past these bytes some are made at once.
+_WAITING: Final = 64 * 1024 * 1024
+_WORTH_THREADS: Final = 64
 _TROUBLES: Final = 20
 _UNSTORABLE: Final = (
     DamageError,
@@ -39,6 +43,15 @@ _UNSTORABLE: Final = (
 
 class ReadAgainError(Exception):
     """The account must be read again without taking earlier archives over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsigned:
+    """An encoded record, what makes its signature, and where it is to be written."""
+
+    wire: bytes
+    finish: Finish
+    packers: Sequence[Packer]
 
 
 class Intake:
@@ -67,7 +80,9 @@ class Intake:
         self._pictures = pictures
         self._selection = selection
         self._notes = notes
-        self._later: list[Record] = []
+        self._later: list[Record | tuple[bytes, str]] = []
+        self._unsigned: list[_Unsigned] = []
+        self._waiting = 0
         self._troubles = 0
         self._unread: set[str] = set()
         self._all_unread = False
@@ -88,15 +103,41 @@ class Intake:
             self._look_at_all(self._selected(item) if self._selection.part else item)
         elif self._selection.part and not self._selection.takes(item.kind, item.id, item.body):
             return
-        elif item.file is not None and len(self._later) < _LATER:
-            self._later.append(item)
+        elif item.file is not None:
+            # No upload while the source's transaction is open.
+            self._later.append(_small(item, item.file))
         else:
             self.look(item)
 
-    def put_off(self) -> list[Record]:
+    def put_off(self) -> Iterator[Record]:
         """Hand out the photos that wait for the end of the reading, for `look`."""
         later, self._later = self._later, []
-        return later
+        for item in later:
+            if isinstance(item, Record):
+                yield item
+            else:
+                wire, file = item
+                yield Record(*decode_record(wire), file=file)
+
+    def sign(self) -> None:
+        """Compute what was left for the end of the reading; raises DatabaseError, PlaceFull."""
+        unsigned, self._unsigned, self._waiting = self._unsigned, [], 0
+        if len(unsigned) < _WORTH_THREADS:
+            finished: Iterable[bytes | str] = map(_finished, unsigned)
+            self._write_finished(unsigned, finished)
+            return
+        # RSA lets go of Python's lock.
+        with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="sign") as pool:
+            self._write_finished(unsigned, pool.map(_finished, unsigned))
+
+    def _write_finished(
+        self, unsigned: Iterable[_Unsigned], finished: Iterable[bytes | str]
+    ) -> None:
+        for each, result in zip(unsigned, finished, strict=True):
+            if isinstance(result, str):
+                self._trouble(result)
+            for packer in each.packers:
+                packer.add(each.wire if isinstance(result, str) else result)
 
     def land(self) -> None:
         """Wait for the pictures on their way; an archive must not come before they are there."""
@@ -126,17 +167,16 @@ class Intake:
         if found[0] is Change.REPEATED:
             self._repeated(record.kind, record.id)
             return
-        written = b""
+        writing = []
         for packer, change in zip(self._packers, found, strict=True):
             if change is Change.SAME:
                 continue
-            if not written:
-                written = self._finished(encoded, record.finish)
             if change is not Change.MOVED:
                 packer.count(record.kind, 0 if change is Change.ADDED else 1)
                 packer.real |= not record.passive
-            packer.add(written)
-        if written and self._bench.what.account_bytes:
+            writing.append(packer)
+        self._write(encoded, record.finish, writing)
+        if writing and self._bench.what.account_bytes:
             self._check_size()
 
     def _selected(self, records: Records) -> Records:
@@ -159,7 +199,7 @@ class Intake:
                 self.look(record)
             return
         digests = self._bench.state.digests.bodies(wires, shared=records.shared)
-        finished: dict[int, bytes] = {}
+        unsigned: dict[int, list[Packer]] = {}
         written = False
         for number, packer in enumerate(self._packers):
             found = packer.index.observe_all(kind, records.ids, digests, records.passive)
@@ -173,36 +213,30 @@ class Intake:
             chosen = [*found.added, *found.changed, *found.moved]
             if records.shared and len(chosen) == len(wires):
                 packer.add_shared(wires)
+            elif records.finishes is None:
+                packer.add(*(wires[i] for i in chosen))
             else:
-                packer.add(*self._stored(records, chosen, finished))
+                for i in chosen:
+                    unsigned.setdefault(i, []).append(packer)
             written |= bool(chosen)
+        for i, packers in unsigned.items():
+            self._write(wires[i], records.finishes[i] if records.finishes else None, packers)
         if written and self._bench.what.account_bytes:
             self._check_size()
-
-    def _stored(
-        self, records: Records, chosen: Sequence[int], finished: dict[int, bytes]
-    ) -> list[bytes]:
-        """Return some of the records as they are stored; `finished` is what was asked before."""
-        if records.finishes is None:
-            return [records.wires[i] for i in chosen]
-        for i in chosen:
-            if i not in finished:
-                finished[i] = self._finished(records.wires[i], records.finishes[i])
-        return [finished[i] for i in chosen]
 
     def _repeated(self, kind: str, record_id: str) -> None:
         self._trouble(f"There are two {kind} records {record_id}; the first is stored.")
 
-    def _finished(self, encoded: bytes, finish: Finish | None) -> bytes:
-        """Return the record as it is stored, with what is expensive to compute."""
+    def _write(self, wire: bytes, finish: Finish | None, packers: Sequence[Packer]) -> None:
+        """Write an encoded record; one that lacks its signature waits for `sign`."""
         if finish is None:
-            return encoded
-        kind, record_id, body = decode_record(encoded)
-        try:
-            return encode_record(kind, record_id, _merged(body, finish()))
-        except (VaultdError, ValueError) as error:
-            self._trouble(f"{kind} {record_id}: {_told(error)}")
-        return encoded
+            for packer in packers:
+                packer.add(wire)
+        elif packers:
+            self._unsigned.append(_Unsigned(wire, finish, packers))
+            self._waiting += len(wire)
+            if self._waiting > _WAITING:
+                self.sign()
 
     def _check_size(self) -> None:
         most = self._bench.what.account_bytes
@@ -258,6 +292,25 @@ class Intake:
                 self._unmerge()
             if kind == "photo":
                 self._keep_pictures()
+
+
+def _small(record: Record, file: str) -> Record | tuple[bytes, str]:
+    """Return a photo's record encoded, which is small, where it can be."""
+    try:
+        return encode_record(record.kind, record.id, record.body), file
+    except _UNSTORABLE:
+        return record
+
+
+def _finished(unsigned: _Unsigned) -> bytes | str:
+    """Return a record as it is stored, or why it stays as it is; raises DatabaseError."""
+    kind, record_id, body = decode_record(unsigned.wire)
+    try:
+        return encode_record(kind, record_id, _merged(body, unsigned.finish(body)))
+    except DatabaseError:
+        raise  # that is not this record's trouble: the account must be read again
+    except (VaultdError, ValueError) as error:
+        return f"{kind} {record_id}: {_told(error)}"
 
 
 def _told(error: Exception) -> str:

@@ -47,7 +47,11 @@ def remember(source: Source, username: str) -> dict[tuple[str, str], bytes]:
     found: dict[tuple[str, str], bytes] = {}
     for _, record in singly(source.read(source.accounts([username]))):
         if isinstance(record, Record):
-            body = record.body if record.finish is None else {**record.body, **record.finish()}
+            body = (
+                record.body
+                if record.finish is None
+                else {**record.body, **record.finish(record.body)}
+            )
             found[record.kind, record.id] = _digest(body)
     return found
 

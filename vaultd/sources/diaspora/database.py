@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import codecs
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import Connection, Engine, Executable, create_engine, event, func, select
@@ -15,20 +17,26 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from vaultd.errors import DatabaseError
-from vaultd.sources.diaspora.guest import NO_LIMITS, Limits
+from vaultd.errors import DatabaseError, DatabaseLost
+from vaultd.sources.diaspora.guest import NO_LIMITS, Limits, crowded
 from vaultd.sources.diaspora.hashing import register
 from vaultd.sources.diaspora.lenient import load_leniently
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
 STREAM: Final = 2000
 _LENIENT: Final = "vaultd_utf8"
+_PATIENCE: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 # A peer that went away without a word is noticed within two minutes.
 _ALIVE: Final = {"keepalives_idle": 60, "keepalives_interval": 15, "keepalives_count": 4}
 # Texts of times are read as these settings write them.
 _WRITING: Final = (("datestyle", "ISO, YMD"), ("intervalstyle", "postgres"), ("timezone", "UTC"))
+# Nothing slow is done between rows; a vaultd that was stopped there holds no snapshot for ever.
+_STANDSTILL: Final = 300  # seconds
 # A batch's rows are found through indexes that lie in memory, and sorted there.
 _PLANNING: Final = (
     ("cursor_tuple_fraction", "1"),
@@ -128,10 +136,25 @@ def fetch_all(
     return plain.execute(query, dict(asked or {})).all()
 
 
+def once_more(ask: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Have a question asked again, over a new connection, whose connection ended on the way."""
+
+    @wraps(ask)
+    def asked(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return ask(*args, **kwargs)
+        except DatabaseLost:
+            return ask(*args, **kwargs)
+
+    return asked
+
+
 def _settle(connection: Connection) -> None:
     # A cursor is planned for its first tenth otherwise; compiling pays for none of our queries.
     version = connection.dialect.server_version_info or (0,)
     names = _WRITING + _PLANNING + ((("jit", "off"),) if version >= (11,) else ())
+    if version >= (9, 6):
+        names += (("idle_in_transaction_session_timeout", f"{_STANDSTILL}s"),)
     connection.execute(select(*(func.set_config(n, value, True) for n, value in names)))
 
 
@@ -146,7 +169,7 @@ def snapshot(
     Raises DatabaseError for everything the driver raises, without the statement's values.
     """
     try:
-        with engine.connect() as connection:
+        with _connected(engine) as connection:
             name = engine.dialect.name
             if name == "postgresql":
                 connection = connection.execution_options(postgresql_readonly=True)
@@ -154,6 +177,7 @@ def snapshot(
                 limits.apply(connection)
             elif name == "mysql":
                 limits.apply(connection)
+                connection.exec_driver_sql(f"SET SESSION net_write_timeout = {_STANDSTILL:d}")
                 connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
                 connection.rollback()
                 connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
@@ -167,4 +191,17 @@ def snapshot(
         if reason is None:
             reason = str(cause or error).strip().splitlines()[0][:200]
             hint = "Check pod.database and that this user may SELECT every table."
-        raise DatabaseError(f"The pod's database cannot be read: {reason}", hint=hint) from error
+        kind = DatabaseLost if getattr(error, "connection_invalidated", False) else DatabaseError
+        raise kind(f"The pod's database cannot be read: {reason}", hint=hint) from error
+
+
+def _connected(engine: Engine) -> Connection:
+    """Connect; a server that is full for a moment, or is starting, is given a few seconds."""
+    for seconds in _PATIENCE:
+        try:
+            return engine.connect()
+        except SQLAlchemyError as error:
+            if not crowded(getattr(error, "orig", None)):
+                raise
+            time.sleep(seconds)
+    return engine.connect()

@@ -12,6 +12,14 @@ from sqlalchemy import Connection, func, select
 _MARIADB: Final = "SET SESSION max_statement_time = %s"
 _MYSQL: Final = "SET SESSION max_execution_time = %s"
 _SLOW: Final = frozenset(("57014", "1969", "3024"))
+_FULL: Final = frozenset(("1040", "1203", "1226", "1129"))  # MySQL's, PostgreSQL only has words
+_PASSING: Final = (
+    "too many c",
+    "connection slots",
+    "starting up",
+    "shutting down",
+    "recovery mode",
+)
 _LOCKED: Final = frozenset(("55P03", "1205", "5", "6"))  # 5 and 6: SQLite's BUSY and LOCKED
 
 
@@ -65,6 +73,13 @@ class Limits:
 
 
 NO_LIMITS: Final = Limits()
+
+
+def crowded(error: Any) -> bool:
+    """Tell whether a driver could not connect for a reason that passes: no room, or starting."""
+    numbers = getattr(error, "args", ())[:1]
+    words = str(error).lower()
+    return bool(_FULL & set(map(str, numbers))) or any(each in words for each in _PASSING)
 
 
 class Pace:

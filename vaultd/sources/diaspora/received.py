@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from threading import Lock
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -42,19 +43,24 @@ class LocalKeys:
         self._fetch = fetch
         self._announced: dict[int, None] = {}  # a set that keeps its order
         self._found: dict[int, str | rsa.RSAPrivateKey | None] = {}
+        self._lock = Lock()
 
     def announce(self, users: Iterable[int]) -> None:
         """Note users whose keys will perhaps be needed soon."""
         self._announced.update((user, None) for user in users if user not in self._found)
 
     def __call__(self, user: int) -> rsa.RSAPrivateKey | None:
-        """Return a local user's RSA key, None where there is none."""
-        if user not in self._found:
-            self._get(user)
-        key = self._found[user]
-        if isinstance(key, str):
-            key = self._found[user] = load_key(key)
-        return key
+        """Return a local user's RSA key, None where there is none; any thread may ask.
+
+        Raises DatabaseError.
+        """
+        with self._lock:
+            if user not in self._found:
+                self._get(user)
+            key = self._found[user]
+            if isinstance(key, str):
+                key = self._found[user] = load_key(key)
+            return key
 
     def _get(self, user: int) -> None:
         wanted = [user, *islice((u for u in self._announced if u != user), _KEYS - 1)]

@@ -15,7 +15,7 @@ from vaultd.sources.diaspora.activity import read_activity
 from vaultd.sources.diaspora.batch import CHUNK, Batch, Row
 from vaultd.sources.diaspora.changes import ChangeFinder
 from vaultd.sources.diaspora.conversations import read_conversations
-from vaultd.sources.diaspora.database import STREAM, open_engine, snapshot
+from vaultd.sources.diaspora.database import STREAM, once_more, open_engine, snapshot
 from vaultd.sources.diaspora.fingerprints import Fingerprints
 from vaultd.sources.diaspora.graph import read_graph
 from vaultd.sources.diaspora.guest import Limits, Pace
@@ -69,6 +69,7 @@ class DiasporaSource:
             self._schema = Schema(connection)
         return self._schema
 
+    @once_more
     def info(self) -> SourceInfo:
         """Describe engine, schema version and the release it means; raises DatabaseError."""
         with self._snapshot() as connection:
@@ -81,6 +82,7 @@ class DiasporaSource:
             engine = f"{name.get(self._engine.dialect.name, self._engine.dialect.name)} {version}"
             return SourceInfo(engine.strip(), schema.version, schema.release, count)
 
+    @once_more
     def accounts(self, usernames: Sequence[str] | None = None) -> list[SourceAccount]:
         """Return these accounts, or all, in the order of their ids; raises DatabaseError."""
         with self._snapshot() as connection:
@@ -131,11 +133,13 @@ class DiasporaSource:
             read_inbox(batch)
             yield from read_people(batch)
 
+    @once_more
     def weights(self, accounts: Sequence[SourceAccount]) -> dict[int, int]:
         """Return a rough number of records per account key; raises DatabaseError."""
         with self._snapshot() as connection:
             return weights(connection, self._schema_of(connection), accounts)
 
+    @once_more
     def fingerprints(self, accounts: Sequence[SourceAccount]) -> dict[int, bytes]:
         """Return 16 bytes per account key; see Source.fingerprints. Raises DatabaseError."""
         with self._snapshot() as connection:
@@ -144,6 +148,7 @@ class DiasporaSource:
                 self._fingerprints = Fingerprints(schema, connection, self._pod_url)
             return self._fingerprints.of(connection, accounts)
 
+    @once_more
     def changes(self, since: bytes | None) -> Changes:
         """Tell whose fingerprints may have changed; see Source.changes. Raises DatabaseError."""
         with self._snapshot() as connection:
@@ -153,13 +158,15 @@ class DiasporaSource:
                 self._changes = ChangeFinder(schema, self._pod_url, hasher)
             return self._changes.changes(connection, since)
 
+    @once_more
     def moment(self) -> bytes | None:
         """Return what no write leaves as it was; see Source.moment. Raises DatabaseError."""
         with self._snapshot() as connection:
             return moment(connection)
 
+    @once_more
     def _private_keys(self, wanted: list[int]) -> dict[int, str]:
-        # Signatures are made while a table streams, so keys come over a connection of their own.
+        # Signatures are made after the reading; a lone connection is enough.
         with self._snapshot() as connection:
             users = self._schema_of(connection)["users"]
             query = select(users.c.id, users.c.serialized_private_key).where(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from vaultd.daemon.clockwork import Clockwork
-from vaultd.daemon.patience import Patience, shown_time
+from vaultd.daemon.patience import Patience
 
 
 def test_a_job_is_done_again_and_again_and_at_its_own_wish(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,3 @@ def test_what_stays_away_is_asked_ever_more_seldom_and_told_with_a_count(
     assert lines[0] == "It is away. Next try in 5 s."
     assert lines[1] == "It is away. (2 times in a row) Next try in 10 s."
     assert lines[12:] == ["The database answers again, after it failed 12 times."]
-
-
-def test_times_for_people() -> None:
-    assert [shown_time(s) for s in (5, 90, 300, 7200)] == ["5 s", "90 s", "5 min", "2 h"]

@@ -14,6 +14,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from vaultd.errors import ConfigError, DamageError, UsageError
 from vaultd.state.database import FILE_NAME
+from vaultd.state.journal import Result
 from vaultd.state.models import Base
 from vaultd.state.points import StoredArchive, VaultPoint
 from vaultd.state.store import Enrollment, State
@@ -135,7 +136,7 @@ def test_a_new_recipient_forgets_the_old_vault(state: State) -> None:
     old = enroll(state)
     state.vaults.stage([Staged(old.id, "main", point(1), [b"1"])])
     state.vaults.promote([(old.id, "main")])
-    state.journal.record_results([(old.id, "written", "")])
+    state.journal.record_results([Result(old.id, "written", "")])
     new = enroll(state, recipient="vault1b")
     assert state.vaults.point(new.id, "main") is None
     assert state.journal.results() == []

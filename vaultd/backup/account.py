@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vaultd.backends.base import Backend
 from vaultd.backup.intake import Intake
@@ -230,13 +230,14 @@ class AccountRun:
         """What became of the account in this pass; targets to do again are left out."""
         done = [lane.result() for lane in self.lanes if lane.target not in self.again]
         targets = tuple(sorted([*self._results, *done], key=lambda result: result.target))
-        return account_report(
+        report = account_report(
             self.account.username,
             self.error,
             targets,
             self._records(),
             (*self.notes, *(lane.note for lane in self.lanes if lane.note)),
         )
+        return replace(report, missing=self._intake.missing_pictures)
 
     def _records(self) -> int:
         return sum(self._packers[0].index.counts().values()) if self._packers else 0

@@ -200,6 +200,7 @@ class BatchRunner:
             report.records,
             tuple(dict.fromkeys([*first.notes, *report.notes])),
         )
+        together = replace(together, missing=report.missing)
         self._retire(second.lanes)
         return together, second
 

@@ -92,6 +92,11 @@ class Intake:
         """Whether nothing was left out that a later run could find readable."""
         return not (self._unread or self._all_unread or self._pictures.missing)
 
+    @property
+    def missing_pictures(self) -> int:
+        """How many picture files could not be read, also where the vault has copies of them."""
+        return self._pictures.missing + self._pictures.kept
+
     def take(self, item: Record | Records | Trouble) -> None:
         """Look at what the stream brings next."""
         if isinstance(item, Trouble):

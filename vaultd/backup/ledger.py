@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from vaultd.backup.messages import Answer
 from vaultd.backup.own_targets import OwnPlaces
 from vaultd.backup.report import AccountReport, RunReport, unchanged
+from vaultd.state.journal import Result
 from vaultd.state.store import Enrollment, State
 from vaultd.state.tallies import Counters
 
@@ -21,13 +22,14 @@ class Ledger:
     on_progress: Callable[[AccountReport], None] | None
     report: RunReport = field(default_factory=RunReport)
     counters: dict[str, Counters] = field(default_factory=dict)
-    _results: list[tuple[int, str, str]] = field(default_factory=list)
+    _results: list[Result] = field(default_factory=list)
 
     def done(self, enrollment: Enrollment | None, report: AccountReport) -> None:
         """Take what became of an account; of one that is not enrolled, too."""
         if enrollment is not None:
             reason = report.reason or " ".join(report.notes)
-            self._results.append((enrollment.id, report.status.value, reason))
+            result = Result(enrollment.id, report.status.value, reason, report.missing)
+            self._results.append(result)
             self.own.note(enrollment, report)
         self.report.add(report)
         if self.on_progress is not None:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from vaultd import __version__
+from vaultd.backup.health import FEW_PICTURES
 from vaultd.backup.own_trouble import own_failures
+from vaultd.backup.pace import PAUSED
 from vaultd.clock import parse_rfc3339
 from vaultd.config import OWN, Config
 from vaultd.errors import PlaceError
@@ -96,6 +98,24 @@ def _runs(families: _Families, state: State) -> None:
     families.add(
         "old_vaults_to_erase", "gauge", "Old vaults that are still to be erased, on all targets.",
         [({}, state.old_vaults.count_pending())],
+    )  # fmt: skip
+    looks = state.journal.look_sums(FEW_PICTURES)
+    families.add(
+        "oldest_look_timestamp_seconds", "gauge",
+        "When the account was looked at that waits for longest; alert on its age.",
+        [({}, _seconds(looks.oldest))] if looks.oldest else [],
+    )  # fmt: skip
+    families.add(
+        "missing_picture_files", "gauge", "Picture files that could not be read.",
+        [({}, looks.missing)],
+    )  # fmt: skip
+    families.add(
+        "accounts_lacking_pictures", "gauge", "Accounts that lack more than a few picture files.",
+        [({}, looks.accounts)],
+    )  # fmt: skip
+    families.add(
+        "paused", "gauge", "1 where runs wait for `vaultd resume`.",
+        [({}, int((state.directory / PAUSED).exists()))],
     )  # fmt: skip
     last, success = state.journal.last_run(), state.journal.last_success()
     families.add(

@@ -75,7 +75,8 @@ def pack_changes(changes: Changes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class AccountReport:
-    """One account; `reason` is a sentence when it failed, `notes` are for the podmin."""
+    """One account; `reason` is a sentence when it failed, `notes` are for the podmin; `missing`
+    counts picture files that could not be read."""
 
     username: str
     status: Status
@@ -84,6 +85,7 @@ class AccountReport:
     reason: str = ""
     code: str = ""
     notes: tuple[str, ...] = ()
+    missing: int = 0
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode

@@ -79,7 +79,10 @@ def _ask(tally: Tally, place: Backend) -> str:
     try:
         space = place.space()
     except PlaceError as error:
-        return str(error)
+        tally.trouble = str(error)
+        tally.trouble_since = tally.trouble_since or rfc3339(now())
+        return tally.trouble
+    tally.trouble, tally.trouble_since = "", None
     tally.asked_at, tally.total, tally.free = rfc3339(now()), space.total, space.free
     return ""
 

@@ -14,7 +14,8 @@ from vaultd.errors import VaultdError
 
 _MODULES: Final = {
     "setup_commands": ("init", "check", "keygen", "recipient"),
-    "pod_commands": ("enroll", "backup", "status", "run", "pause", "resume"),
+    "status_command": ("status",),
+    "pod_commands": ("enroll", "backup", "run", "pause", "resume"),
     "account_commands": ("unenroll",),
     "upkeep_commands": ("forget", "scrub"),
     "restore_commands": ("archives", "verify", "restore"),

@@ -1,4 +1,4 @@
-"""`enroll`, `backup`, `status`, `run`: on the pod, with its database and state."""
+"""`enroll`, `backup`, `run`: on the pod, with its database and state."""
 
 from __future__ import annotations
 
@@ -7,21 +7,17 @@ from pathlib import Path
 import click
 
 from vaultd.backup.enroll import enroll_all, load_recovery
-from vaultd.backup.leaving import leaving
-from vaultd.backup.metrics import metrics_text, write_metrics
-from vaultd.backup.own_trouble import own_failures
+from vaultd.backup.metrics import write_metrics
 from vaultd.backup.pace import PAUSED
 from vaultd.backup.pool import open_pool
 from vaultd.backup.report import AccountReport, RunReport, Status
 from vaultd.backup.run import run_backup
 from vaultd.backup.setup import open_source, open_targets
-from vaultd.backup.status import account_statuses, target_statuses
-from vaultd.cli.account_commands import enroll_account, show_leaving
+from vaultd.cli.account_commands import enroll_account
 from vaultd.cli.output import emit_json, line, plural, remark, size
 from vaultd.cli.progress import WAYS, Progress
 from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
 from vaultd.cli.workplace import CONFIG, open_config, working_on
-from vaultd.clock import now, parse_rfc3339
 from vaultd.daemon.service import serve
 from vaultd.errors import AccountsFailed, PlaceError, UsageError
 from vaultd.keys import PodKey
@@ -172,6 +168,7 @@ def _account(account: AccountReport) -> dict[str, object]:
         "records": account.records,
         "reason": account.reason,
         "notes": list(account.notes),
+        "missing_pictures": account.missing,
         "targets": [
             {
                 "target": t.target,
@@ -213,62 +210,6 @@ def _show(report: RunReport) -> None:
 
 
 @click.command()
-@click.option("--metrics", is_flag=True, help="Figures in Prometheus' text format instead.")
-@CONFIG
-@AS_JSON
-def status(metrics: bool, config_path: Path | None, as_json: bool) -> int:
-    """Say what a podmin wants to know first: who is safe, since when, and what went wrong."""
-    config = open_config(config_path)
-    state = State(Path(config.state.path))
-    if metrics:
-        click.echo(metrics_text(config, state), nl=False)
-        return 0
-    statuses = account_statuses(state, list(config.targets))
-    left = leaving(config, state.old_vaults.all())
-    targets, own = target_statuses(config, state), own_failures(config, state)
-    if as_json:
-        documents = [s.document() for s in statuses]
-        emit_json(
-            {
-                "accounts": documents,
-                "targets": targets,
-                "own_targets": own.document(),
-                "old_vaults": [each.document() for each in left],
-            }
-        )
-        return 0
-    safe = sum(1 for s in statuses if not s.reason and all(s.newest.values()))
-    line(
-        "✓" if safe == len(statuses) else "✗",
-        f"{safe} of {plural(len(statuses), 'enrolled account')} have a backup on every target",
-        ok=safe == len(statuses),
-    )
-    for found in statuses:
-        newest = ", ".join(f"{target} {_since(at)}" for target, at in found.newest.items())
-        line(
-            "✗" if found.reason else "●",
-            f"{found.username}: {newest} {found.reason}".rstrip(),
-            ok=not found.reason,
-        )
-        if found.own is not None and not found.reason:
-            line("●", f"{found.username}: own target {found.own.sentence}")
-    if own.accounts:
-        line("●", own.sentence)
-    show_leaving([each for each in left if each.old.due or each.old.escrow])
-    for each in targets:
-        line("✗" if each["low"] else "●", f"{each['sentence']}", ok=not each["low"])
-    return 0
-
-
-def _since(at: str | None) -> str:
-    """Return a time and its age for people: `2026-11-24T03:00:00Z (5 h ago)`."""
-    if at is None:
-        return "never"
-    hours = (now() - parse_rfc3339(at)).total_seconds() / 3600
-    return f"{at} ({hours / 24:.0f} d ago)" if hours >= 48 else f"{at} ({hours:.0f} h ago)"
-
-
-@click.command()
 @CONFIG
 def run(config_path: Path | None) -> int:
     """Be the daemon: back up every account once per period until stopped."""
@@ -302,4 +243,4 @@ def resume(config_path: Path | None) -> int:
     return 0
 
 
-COMMANDS = (enroll, backup, status, run, pause, resume)
+COMMANDS = (enroll, backup, run, pause, resume)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from vaultd.sizes import shown_age
+
 _LONGEST: Final = 3600.0
 
 _log: Final = logging.getLogger(__name__)
@@ -23,7 +25,7 @@ class Patience:
         self.failures += 1
         again = "" if self.failures == 1 else f" ({self.failures} times in a row)"
         wait = min(every * (1 << min(self.failures - 1, 30)), max(_LONGEST, every))
-        _log.error("%s%s Next try in %s.", sentence, again, shown_time(wait))
+        _log.error("%s%s Next try in %s.", sentence, again, shown_age(wait))
         return wait
 
     def worked(self) -> None:
@@ -32,10 +34,3 @@ class Patience:
             times = "once" if self.failures == 1 else f"{self.failures} times"
             _log.info("%s answers again, after it failed %s.", self._what, times)
         self.failures = 0
-
-
-def shown_time(seconds: float) -> str:
-    """Return a time for people: `40 s`, `5 min`, `3 h`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import (
     BindParameter,
     Select,
     bindparam,
+    case,
     delete,
     func,
     insert,
@@ -45,12 +46,32 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class AccountResult:
-    """How the last run that looked at an account ended for it."""
+    """How the last run that looked at an account ended for it; `missing` picture files were not
+    to be read when it was last read."""
 
     username: str
     status: str
     reason: str
     at: str
+    missing: int = 0
+
+
+class LookSums(NamedTuple):
+    """The look at an account that was longest ago (RFC 3339), missing picture files, and accounts
+    that lack more than a few."""
+
+    oldest: str | None
+    missing: int
+    accounts: int
+
+
+class Result(NamedTuple):
+    """What a run notes of an account (by its enrollment's id)."""
+
+    enrollment_id: int
+    status: str
+    reason: str
+    missing: int = 0
 
 
 class Journal:
@@ -115,13 +136,10 @@ class Journal:
                 for r in session.scalars(query)
             ]
 
-    def record_results(self, results: Sequence[tuple[int, str, str]]) -> None:
-        """Note how a run ended for accounts: enrollment id, status, reason."""
+    def record_results(self, results: Sequence[Result]) -> None:
+        """Note how a run ended for accounts."""
         at = rfc3339(now())
-        rows = [
-            {"enrollment_id": account, "status": status, "reason": reason, "at": at}
-            for account, status, reason in results
-        ]
+        rows = [{**each._asdict(), "at": at} for each in results]
         with self._session() as session:
             for part in parts(rows):
                 ids = [row["enrollment_id"] for row in part]
@@ -151,6 +169,15 @@ class Journal:
         with self._session() as session:
             return {row[0]: row[1] for row in session.execute(query)}
 
+    def look_sums(self, few: int) -> LookSums:
+        """Sum up the last results of all accounts; `few` missing pictures are passed over."""
+        row = AccountResultRow
+        more = case((row.missing > few, 1), else_=0)
+        query = select(func.min(row.at), func.sum(row.missing), func.sum(more))
+        with self._session() as session:
+            oldest, missing, accounts = session.execute(query).one()
+            return LookSums(oldest, missing or 0, accounts or 0)
+
     def results(self) -> list[AccountResult]:
         """Return the last result of each account."""
         query = select(
@@ -158,6 +185,7 @@ class Journal:
             AccountResultRow.status,
             AccountResultRow.reason,
             AccountResultRow.at,
+            AccountResultRow.missing,
         ).join(EnrollmentRow, EnrollmentRow.id == AccountResultRow.enrollment_id)
         with self._session() as session:
             return [AccountResult(*row) for row in session.execute(query)]
@@ -192,9 +220,11 @@ def _note_unchanged(session: Session, which: Sequence[tuple[int, int]], at: str)
     result, enrolled = AccountResultRow.enrollment_id, EnrollmentRow.id
     values = {"status": literal("unchanged"), "reason": literal(""), "at": literal(at)}
     there = select(literal(1)).where(result == enrolled).exists()
-    new = select(enrolled, *values.values()).where(enrolled.between(low, high), ~there)
+    new = select(enrolled, *values.values(), literal(0)).where(enrolled.between(low, high), ~there)
     connection = session.connection()
     connection.execute(
         update(AccountResultRow).where(result.between(low, high)).values(**values), among
     )
-    connection.execute(insert(AccountResultRow).from_select(["enrollment_id", *values], new), among)
+    connection.execute(
+        insert(AccountResultRow).from_select(["enrollment_id", *values, "missing"], new), among
+    )

@@ -162,6 +162,7 @@ class AccountResultRow(Base):
     status: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str] = mapped_column(Text)
     at: Mapped[str] = mapped_column(String(32))
+    missing: Mapped[int]
 
 
 class ProbeRow(Base):
@@ -239,3 +240,5 @@ class TallyRow(Base):
     asked_at: Mapped[str | None] = mapped_column(String(32))
     total: Mapped[int | None] = mapped_column(BigInteger)
     free: Mapped[int | None] = mapped_column(BigInteger)
+    trouble: Mapped[str] = mapped_column(Text)
+    trouble_since: Mapped[str | None] = mapped_column(String(32))

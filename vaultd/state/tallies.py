@@ -40,13 +40,16 @@ class Counters(msgspec.Struct):
 
 @dataclass(slots=True)
 class Tally:
-    """One target; `resting`: it was left alone at the end of the last run. Bytes, RFC 3339."""
+    """One target; `resting`: it was left alone at the end of the last run; `trouble`: what it said
+    when it was last asked for its room, empty where it answered. Bytes, RFC 3339."""
 
     counters: Counters = field(default_factory=Counters)
     resting: bool = False
     asked_at: str | None = None
     total: int | None = None
     free: int | None = None
+    trouble: str = ""
+    trouble_since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,13 @@ class Tallies:
         with self._session() as session:
             return {
                 row.target: Tally(
-                    _counters(row.counters), row.resting, row.asked_at, row.total, row.free
+                    _counters(row.counters),
+                    row.resting,
+                    row.asked_at,
+                    row.total,
+                    row.free,
+                    row.trouble,
+                    row.trouble_since,
                 )
                 for row in session.scalars(select(TallyRow))
             }
@@ -87,6 +96,8 @@ class Tallies:
                 "asked_at": tally.asked_at,
                 "total": tally.total,
                 "free": tally.free,
+                "trouble": tally.trouble,
+                "trouble_since": tally.trouble_since,
             }
             for target, tally in tallies.items()
         ]

@@ -13,12 +13,14 @@ from vaultd.backends.place import open_place
 from vaultd.backends.trial import measure
 from vaultd.backup.enroll import RECOVERY_FILE, load_recovery
 from vaultd.backup.own_setting import open_own_target
+from vaultd.backup.pod_signs import missing_pictures, wrong_url
 from vaultd.backup.room import Room
 from vaultd.backup.sharing import shared_sentence
 from vaultd.clock import now, rfc3339
 from vaultd.config import OWN, Config, Target, duration, redact_url
 from vaultd.errors import PlaceError, UsageError, VaultdError
 from vaultd.keys import PodKey
+from vaultd.sizes import plural
 from vaultd.sources.diaspora import DiasporaSource
 from vaultd.state.database import FILE_NAME
 from vaultd.state.store import State
@@ -82,14 +84,18 @@ def _guarded(what: str, action: Callable[[], list[Check]]) -> list[Check]:
 
 
 def _database(config: Config) -> list[Check]:
-    info = open_source(config).info()
+    source = open_source(config)
+    info = source.info()
+    wrong = wrong_url(config.pod.url, source.signs())
+    url = Check("pod.url", not wrong, wrong or f"{config.pod.url} fits the accounts' handles", 2)
     return [
         Check("database", True, f"{info.engine} at {redact_url(config.pod.database)}"),
         Check(
             "schema",
             True,
-            f"{info.schema_version}, diaspora* {info.release}, {info.accounts} accounts",
+            f"{info.schema_version}, diaspora* {info.release}, {plural(info.accounts, 'account')}",
         ),
+        url,
     ]
 
 
@@ -107,6 +113,8 @@ def _uploads(config: Config) -> list[Check]:
         ]
     if not os.access(images, os.R_OK | os.X_OK):
         return [Check("uploads", False, f"{images} cannot be read by this user.", 2)]
+    if missing := missing_pictures(images, open_source(config).signs()):
+        return [Check("uploads", False, missing, 2)]
     return [Check("uploads", True, f"{images} can be read")]
 
 

@@ -26,6 +26,7 @@ from vaultd.sources.diaspora.people import read_inbox, read_people
 from vaultd.sources.diaspora.posts import read_posts
 from vaultd.sources.diaspora.received import LocalKeys, read_received
 from vaultd.sources.diaspora.schema import Schema
+from vaultd.sources.diaspora.signs import Signs, signs
 from vaultd.sources.diaspora.values import flag, text
 from vaultd.sources.diaspora.weights import weights
 
@@ -83,6 +84,11 @@ class DiasporaSource:
             return SourceInfo(engine.strip(), schema.version, schema.release, count)
 
     @once_more
+    def signs(self) -> Signs:
+        """Return what tells this pod from others; raises DatabaseError."""
+        with self._snapshot() as connection:
+            return signs(connection, self._schema_of(connection))
+
     def accounts(self, usernames: Sequence[str] | None = None) -> list[SourceAccount]:
         """Return these accounts, or all, in the order of their ids; raises DatabaseError."""
         with self._snapshot() as connection:

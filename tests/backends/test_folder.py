@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import subprocess
@@ -254,18 +253,3 @@ def test_only_the_owner_may_look(backend: FolderBackend, root: Path) -> None:
     assert root.stat().st_mode & 0o777 == 0o700
     assert (root / "v").stat().st_mode & 0o777 == 0o700
     assert (root / "v" / "one").stat().st_mode & 0o777 == 0o600
-
-
-def test_a_file_system_without_hard_links_is_named_by_the_probe(
-    backend: FolderBackend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", refuse)
-    (finding,) = backend.probe()
-    assert not finding.fine
-    assert "without hard links" in finding.sentence
-    with pytest.raises(PlaceError, match="cannot be written"):
-        backend.create("v/one", io.BytesIO(b"x"), 1)
-    assert names(backend) == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import socket
 from pathlib import Path
 
 import pytest
@@ -166,3 +168,20 @@ def test_names_with_capitals_are_names_of_their_own(url: str, tmp_path: Path) ->
     assert [a.username for a in source.accounts(["Ben", "ada"])] == ["ada", "Ben"]
     assert source.accounts(["ben"]) == []
     assert [a.username for a in source.accounts(["Ben"])] == ["Ben"]
+
+
+def test_what_is_no_file_among_the_pictures_is_not_waited_for(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    os.mkfifo(images / "pipe.png")
+    (images / "folder.png").mkdir()
+    (images / "link.png").symlink_to("/etc/passwd")
+    (images / "picture.png").write_bytes(b"picture")
+    source = DiasporaSource("sqlite:///x", POD_URL, tmp_path)
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(images / "socket.png"))
+    for name in ("pipe.png", "folder.png", "link.png", "socket.png"):
+        with pytest.raises(OSError, match=".+"):
+            source.open_file(name)
+    with source.open_file("picture.png") as file:
+        assert file.read() == b"picture"

@@ -11,31 +11,42 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from operator import attrgetter
 from pathlib import Path
-from threading import Lock
 from typing import BinaryIO, Final
 
 from vaultd.backends.base import NAME_PART, NAME_PATTERN, Finding, ObjectInfo, Space, check_name
-from vaultd.errors import ObjectExists, ObjectMissing, PlaceError, PlaceFull
+from vaultd.backends.folder_probe import tried_out
+from vaultd.backends.folder_publish import not_a_file, publish, taken
+from vaultd.backends.folder_sync import SharedSync, sync_file, sync_folder
+from vaultd.errors import ObjectMissing, PlaceBusy, PlaceError, PlaceFull
 
 _TEMPORARY: Final = ".tmp-"  # a dot never occurs in a legal name
 _STALE_SECONDS: Final = 86400
 _COPY: Final = 1024 * 1024
 _ABSENT: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _name: Final = attrgetter("name")
-_NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
+# A pipe or a device must not hold us up; a link must not lead us out.
+_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+# A file server that is away, or that restarted.
+_AWAY: Final = frozenset(
+    {
+        errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH,
+        errno.ECONNRESET, errno.EAGAIN, errno.EBUSY,
+    }
+)  # fmt: skip
 
 
 class FolderBackend:
     """Objects as files under `root`; each name part is a folder.
 
-    Atomic on any POSIX file system that has hard links; where it has none, `probe()` says so.
+    Atomic on any POSIX file system that has hard links; where it has none, or cannot be synced,
+    `probe()` says what that means.
     Only `create=True` makes the folder: a missing one is a disk that is not mounted.
     """
 
     def __init__(self, root: Path, *, create: bool = False) -> None:
         self.root = root
         self._root = os.fspath(root)  # for system calls: a path object costs more than they do
-        self._root_sync = _SharedSync()
+        self._root_sync = SharedSync()
         self._identity: tuple[int, int] | None = None
         if create:
             with self._translating("cannot be made"):
@@ -56,6 +67,11 @@ class FolderBackend:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return PlaceFull(
                 f"The folder {self.root} is full ({reason}).", hint="Make room, then run again."
+            )
+        if error.errno in _AWAY:
+            return PlaceBusy(
+                f"The folder {self.root} {what} now ({reason}).",
+                hint="Does the server that it is mounted from answer?",
             )
         hint = "Is the disk mounted, and may this user use it?"
         if error.errno in (errno.EACCES, errno.EPERM):
@@ -110,27 +126,27 @@ class FolderBackend:
         self._check_root()
         with self._translating("cannot be written"):
             path = self._path(name)
-            if os.path.isfile(path):  # noqa: PTH113
-                raise ObjectExists(f"{name} is already in {self.root}.")
+            if os.path.lexists(path):
+                raise taken(path, name)
             folder = path.rpartition("/")[0]
             temporary = f"{folder}/{_TEMPORARY}{os.urandom(8).hex()}"
             descriptor = self._open_new(folder, temporary)
         try:
             try:
                 self._fill(descriptor, data, size)
-            finally:
-                os.close(descriptor)
+            except BaseException:
+                with suppress(OSError):
+                    os.close(descriptor)
+                raise
             with self._translating("cannot be written"):
-                try:
-                    os.link(temporary, path)
-                except FileExistsError as error:
-                    raise ObjectExists(f"{name} is already in {self.root}.") from error
+                os.close(descriptor)  # NFS may tell a full quota only now
+                publish(temporary, path, name, size)
         finally:
             # What cannot be removed now is invisible, and removed by a later probe().
             with suppress(OSError):
                 os.unlink(temporary)  # noqa: PTH108
         with self._translating("cannot be written"):
-            _sync(folder)
+            sync_folder(folder)
 
     def _open_new(self, folder: str, path: str) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -163,7 +179,7 @@ class FolderBackend:
         if parent == self._root:
             self._root_sync(parent)
         else:
-            _sync(parent)
+            sync_folder(parent)
 
     def _fill(self, descriptor: int, data: BinaryIO, size: int) -> None:
         left = size
@@ -178,7 +194,7 @@ class FolderBackend:
         if data.read(1):
             raise PlaceError(f"The data is longer than its promised {size} bytes.")
         with self._translating("cannot be written"):
-            os.fsync(descriptor)
+            sync_file(descriptor)
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Return bytes of an object; see Backend.read."""
@@ -186,8 +202,10 @@ class FolderBackend:
         folder, _, last = check_name(name).rpartition("/")
         path = f"{self._unlinked(folder) if folder else self._root}/{last}"
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            descriptor = os.open(path, _READ)
             try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise _missing_or_odd(path, descriptor)
                 return _read(descriptor, offset, length)
             finally:
                 os.close(descriptor)
@@ -196,6 +214,8 @@ class FolderBackend:
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise _link(path) from error
+            if error.errno == errno.ENXIO:  # a socket
+                raise not_a_file(path) from error
             raise self._error(error, "cannot be read") from error
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -238,7 +258,7 @@ class FolderBackend:
             if os.path.isfile(path):  # noqa: PTH113
                 with suppress(FileNotFoundError):
                     os.unlink(path)  # noqa: PTH108
-                _sync(path.rpartition("/")[0])
+                sync_folder(path.rpartition("/")[0])
 
     def space(self) -> Space:
         """Return total and free bytes of the file system."""
@@ -252,24 +272,8 @@ class FolderBackend:
         self._check_root()
         with self._translating("cannot be written"):
             self._clean()
-        path = self.root / f"{_TEMPORARY}probe-{os.urandom(8).hex()}"
-        second = path.with_name(path.name + "-2")
-        try:
-            path.write_bytes(b"probe")
-            os.link(path, second)
-            with suppress(FileExistsError):
-                os.link(path, second)
-                return [_finding(False, "a second object of one name replaced the first")]
-            return [_finding(True, "an object that is there is never replaced")]
-        except OSError as error:
-            if error.errno in _NO_LINKS:
-                sentence = f"{self.root} is on a file system without hard links; choose another."
-                return [Finding("hard links", False, sentence)]
-            raise self._error(error, "cannot be written") from error
-        finally:
-            for temporary in (path, second):
-                with suppress(OSError):
-                    temporary.unlink(missing_ok=True)
+        with self._translating("cannot be written"):
+            return tried_out(self._root, f"{_TEMPORARY}probe-{os.urandom(8).hex()}")
 
     def _clean(self) -> None:
         old = time.time() - _STALE_SECONDS
@@ -286,6 +290,13 @@ def _link(path: str) -> PlaceError:
     )
 
 
+def _missing_or_odd(path: str, descriptor: int) -> Exception:
+    """Return why nothing is read: a folder is no object; a pipe or device is not waited for."""
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        return IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    return not_a_file(path)
+
+
 def _read(descriptor: int, offset: int, length: int | None) -> bytes:
     """Return bytes of an open file: all to its end, or `length` unless it ends before."""
     pieces = []
@@ -298,38 +309,3 @@ def _read(descriptor: int, offset: int, length: int | None) -> bytes:
         if length is not None:
             length -= len(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def _finding(fine: bool, sentence: str) -> Finding:
-    return Finding("create without replacing", fine, sentence)
-
-
-class _SharedSync:
-    """Syncs one folder; who asks while another's sync has not begun yet shares it.
-
-    A first backup makes a folder per account, several at a time: each would wait for the disk.
-    """
-
-    def __init__(self) -> None:
-        self._count, self._turn = Lock(), Lock()
-        self._asked = self._done = 0
-
-    def __call__(self, folder: str) -> None:
-        with self._count:
-            self._asked += 1
-            mine = self._asked
-        with self._turn:
-            if self._done >= mine:
-                return
-            with self._count:
-                asked = self._asked
-            _sync(folder)
-            self._done = asked
-
-
-def _sync(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -126,6 +126,18 @@ def decode_record(wire: bytes) -> tuple[str, str, Body]:
     return _decoder.decode(wire)
 
 
+def merged(body: Body, more: Body) -> Body:
+    """Return `body` with what a `finish` gave added; maps inside are merged, not replaced."""
+    result = dict(body)
+    for key, value in more.items():
+        old = result.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            result[key] = merged(old, value)
+        else:
+            result[key] = value
+    return result
+
+
 def check_body(body: Body) -> None:
     """Raise DamageError for a body that is nested too deeply or has a key that is not text."""
     _check_depth(body)

@@ -23,6 +23,7 @@ from vaultd.records import (
     check_body,
     decode_record,
     encode_record,
+    merged,
 )
 from vaultd.selection import Selection
 from vaultd.sources.base import Trouble
@@ -311,7 +312,7 @@ def _finished(unsigned: _Unsigned) -> bytes | str:
     """Return a record as it is stored, or why it stays as it is; raises DatabaseError."""
     kind, record_id, body = decode_record(unsigned.wire)
     try:
-        return encode_record(kind, record_id, _merged(body, unsigned.finish(body)))
+        return encode_record(kind, record_id, merged(body, unsigned.finish(body)))
     except DatabaseError:
         raise  # that is not this record's trouble: the account must be read again
     except (VaultdError, ValueError) as error:
@@ -321,15 +322,3 @@ def _finished(unsigned: _Unsigned) -> bytes | str:
 def _told(error: Exception) -> str:
     """Name an error without what it may quote from the record."""
     return str(error) if isinstance(error, VaultdError) else type(error).__name__
-
-
-def _merged(body: Body, more: Body) -> Body:
-    """Return `body` with `more` added; maps inside are merged, not replaced."""
-    result = dict(body)
-    for key, value in more.items():
-        old = result.get(key)
-        if isinstance(old, dict) and isinstance(value, dict):
-            result[key] = _merged(old, value)
-        else:
-            result[key] = value
-    return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from vaultd.records import Body, Record, encode_body
+from vaultd.records import Body, Record, encode_body, merged
 from vaultd.restore.snapshot import Snapshot
 from vaultd.sources.base import Source, singly
 
@@ -50,7 +50,7 @@ def remember(source: Source, username: str) -> dict[tuple[str, str], bytes]:
             body = (
                 record.body
                 if record.finish is None
-                else {**record.body, **record.finish(record.body)}
+                else merged(record.body, record.finish(record.body))
             )
             found[record.kind, record.id] = _digest(body)
     return found

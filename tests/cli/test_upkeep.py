@@ -132,5 +132,6 @@ def test_progress_is_lines_of_json_when_asked_and_nothing_in_a_pipe(pod: Path) -
     lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     assert lines[-1]["accounts"] == lines[-1]["of"] == 60
     assert lines[-1]["bytes"] > 0
-    assert set(lines[-1]) == {"accounts", "of", "records", "bytes", "seconds_left"}
+    old = {"accounts", "of", "records", "bytes", "seconds_left"}
+    assert set(lines[-1]) == {*old, "read", "to_read"}
     assert vaultd("backup", *config).stderr == ""

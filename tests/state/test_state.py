@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 
@@ -149,3 +151,16 @@ def test_old_runs_are_forgotten(state: State, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("vaultd.state.journal._KEPT_RUNS", 3)
     ids = [state.journal.start_run(1) for _ in range(5)]
     assert [run.id for run in state.journal.runs()] == ids[:1:-1]
+
+
+def test_a_second_state_of_the_same_process_does_not_drop_the_locks_of_the_first(
+    tmp_path: Path,
+) -> None:
+    first = State(tmp_path)
+    first.usernames()
+    State(tmp_path).close()  # closing a file of its own would drop all POSIX locks on it
+    # Another process that believed itself the last one would take the log away under the first.
+    script = f"from vaultd.state.store import State; State(Path({str(tmp_path)!r})).close()"
+    subprocess.run([sys.executable, "-c", f"from pathlib import Path; {script}"], check=True)
+    assert (tmp_path / f"{FILE_NAME}-wal").exists()
+    first.close()

@@ -167,6 +167,11 @@ class AccountRun:
         if self.error is None and not self.again:
             self._intake.look(record)
 
+    @property
+    def flying(self) -> bool:
+        """Whether a picture of the account is still on its way."""
+        return self._intake.flying
+
     def land(self) -> None:
         """Wait for the pictures on their way; an archive must not come before they are there."""
         self._intake.land()

@@ -1,7 +1,9 @@
-"""A batch: some accounts read in one snapshot, packed, and committed together."""
+"""A batch: some accounts read in one snapshot, packed, and committed some at a time."""
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, ParamSpec, TypeVar
@@ -18,11 +20,15 @@ from vaultd.backup.packer import Commit
 from vaultd.backup.report import AccountReport, Status, account_report, unexpected
 from vaultd.backup.workbench import Workbench
 from vaultd.errors import DatabaseError, VaultdError
+from vaultd.records import Records
 from vaultd.selection import EVERYTHING, Selection
 from vaultd.sources.base import Source, SourceAccount
 from vaultd.state.store import Enrollment
 
-_ASK: Final = 256  # records between two questions whether to stop
+_SLICE: Final = 32  # accounts that are committed together
+_SOON: Final = 2.0  # seconds after which finished accounts wait for no others
+_GRACE: Final = 5.0  # seconds in which a stopped batch commits what is finished
+_TICK: Final = 0.25  # seconds between two words on how many records were read
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -46,7 +52,11 @@ class StoppedError(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class BatchRunner:
-    """Runs batches; `on_done` gets every account's report, `marks` what came up to date."""
+    """Runs batches; `on_done` gets every account's report, `marks` what came up to date.
+
+    `on_commit` is called whenever some accounts are done for good, `on_read` with the number of
+    records that were read since the last call.
+    """
 
     source: Source
     targets: Mapping[str, Backend]
@@ -55,6 +65,8 @@ class BatchRunner:
     on_done: Callable[[Enrollment, AccountReport], None]
     should_stop: Callable[[], bool]
     selection: Selection = EVERYTHING
+    on_commit: Callable[[], None] = lambda: None
+    on_read: Callable[[int], None] = lambda _: None
     interrupted: bool = False
     marks: dict[int, bytes] = field(default_factory=dict)
 
@@ -99,35 +111,35 @@ class BatchRunner:
             for job in jobs
         ]
         takes = {run.account.key: run for run in runs}
-        number = 0
+        read, told = 0, time.monotonic()
         try:
             standing, notes = self._standing(jobs, targets)
             for job, run in zip(jobs, runs, strict=True):
                 run.notes += notes.get(job.enrollment.id, [])
                 guard(run, run.open, targets, look=job.look, standing=standing)
+                self._stop_here()
             for account, item in self.source.read([job.account for job in jobs]):
                 run = takes[account.key]
                 guard(run, run.take, item)
-                number += 1
-                if not number % _ASK and self.should_stop():
-                    raise StoppedError
-            # The source's transaction is over: signatures and pictures take as long as they take.
+                read += len(item.ids) if isinstance(item, Records) else 1
+                if time.monotonic() - told >= _TICK:
+                    self.on_read(read)
+                    read, told = 0, time.monotonic()
+                self._stop_here()
+            self.on_read(read)
+            # The source's transaction is over: signatures take as long as they take.
             for run in runs:
                 guard(run, run.sign)
-                if self.should_stop():
-                    raise StoppedError
-            for run in runs:
-                for record in run.put_off():
-                    guard(run, run.look, record)
-                    if self.should_stop():
-                        raise StoppedError
-            for run in runs:
-                guard(run, run.land)
+                self._stop_here()
         except BaseException:
             for run in runs:
                 run.close()
             raise
         return runs
+
+    def _stop_here(self) -> None:
+        if self.should_stop():
+            raise StoppedError
 
     def _standing(
         self, jobs: Sequence[Job], targets: Mapping[str, Backend]
@@ -142,20 +154,62 @@ class BatchRunner:
         return (where_they_stand(self.bench, accounts) if notes else standing), notes
 
     def _finish(self, jobs: Sequence[Job], runs: Sequence[AccountRun]) -> None:
+        """Commit the accounts in their order, some at a time, once their pictures are there.
+
+        Asked to stop, it still commits what is finished, for a few seconds.
+        """
+        going: deque[tuple[Job, AccountRun]] = deque()
+        begun = time.monotonic()
+        stop_at = float("inf")
         try:
-            self._commit(runs)
             for job, run in zip(jobs, runs, strict=True):
-                report = run.report()
-                fresh = run
-                if run.again:
-                    report, fresh = self._again(job, run, report)
-                if fresh.up_to_date and run.error is None and job.mark and fresh.complete:
-                    self.marks[job.enrollment.id] = job.mark
-                self.on_done(job.enrollment, report)
+                # The source is done with: pictures take as long as their uploads.
+                if not self._send(run):
+                    self.interrupted = True
+                    continue
+                going.append((job, run))
+                landed = next((n for n, (_, r) in enumerate(going) if r.flying), len(going))
+                soon = landed and time.monotonic() - begun > _SOON
+                if (landed >= _SLICE or soon) and not self.should_stop():
+                    self._commit_first(going, landed)
+                    begun = time.monotonic()
+            while going:
+                if self.should_stop():
+                    stop_at = min(stop_at, time.monotonic() + _GRACE)
+                    if time.monotonic() >= stop_at:
+                        self.interrupted = True
+                        return
+                self._commit_first(going, min(_SLICE, len(going)))
         finally:
             for run in runs:
                 run.close()
-        self._retire([lane for run in runs for lane in run.lanes])
+
+    def _send(self, run: AccountRun) -> bool:
+        """Have the pictures that were put off go on their way; False where a stop came first."""
+        for record in run.put_off():
+            if self.should_stop():
+                return False
+            guard(run, run.look, record)
+        return True
+
+    def _commit_first(self, going: deque[tuple[Job, AccountRun]], count: int) -> None:
+        """Commit the first accounts, tell of them, and let go what they hold."""
+        pairs = [going.popleft() for _ in range(count)]
+        for _, run in pairs:
+            guard(run, run.land)
+        self._commit([run for _, run in pairs])
+        for job, run in pairs:
+            report = run.report()
+            fresh = run
+            if run.again:
+                report, fresh = self._again(job, run, report)
+            if fresh.up_to_date and run.error is None and job.mark and fresh.complete:
+                self.marks[job.enrollment.id] = job.mark
+            self.on_done(job.enrollment, report)
+            run.close()
+        self.on_commit()
+        if not self.should_stop():
+            self._retire([lane for _, run in pairs for lane in run.lanes])
 
     def _commit(self, runs: Sequence[AccountRun]) -> None:
         commits: list[Commit] = []
@@ -179,6 +233,10 @@ class BatchRunner:
                 lane.photos.dirty = False
         try:
             (second,) = self._read([job], targets, merge=run.merge)
+            if not self._send(second):
+                second.close()
+                raise StoppedError
+            guard(second, second.land)
         except StoppedError:
             self.interrupted = True
             return (

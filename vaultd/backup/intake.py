@@ -145,6 +145,11 @@ class Intake:
             for packer in each.packers:
                 packer.add(each.wire if isinstance(result, str) else result)
 
+    @property
+    def flying(self) -> bool:
+        """Whether a picture is still on its way."""
+        return not self._pictures.landed
+
     def land(self) -> None:
         """Wait for the pictures on their way; an archive must not come before they are there."""
         self._pictures.land()

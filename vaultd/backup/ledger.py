@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from vaultd.backup.messages import Answer
 from vaultd.backup.own_targets import OwnPlaces
+from vaultd.backup.progress import RunProgress
 from vaultd.backup.report import AccountReport, RunReport, unchanged
 from vaultd.state.journal import Result
 from vaultd.state.store import Enrollment, State
@@ -15,13 +16,18 @@ from vaultd.state.tallies import Counters
 
 @dataclass(slots=True)
 class Ledger:
-    """Takes outcomes as they come; `note` writes them to the state, several at once."""
+    """Takes outcomes as they come; `note` writes them to the state, several at once.
+
+    `suspects` are accounts in hand when a process died (enrollment id: to be read alone).
+    """
 
     state: State
     own: OwnPlaces
     on_progress: Callable[[AccountReport], None] | None
+    progress: RunProgress = field(default_factory=RunProgress)
     report: RunReport = field(default_factory=RunReport)
     counters: dict[str, Counters] = field(default_factory=dict)
+    suspects: dict[int, bool] = field(default_factory=dict)
     _results: list[Result] = field(default_factory=list)
 
     def done(self, enrollment: Enrollment | None, report: AccountReport) -> None:
@@ -32,6 +38,7 @@ class Ledger:
             self._results.append(result)
             self.own.note(enrollment, report)
         self.report.add(report)
+        self.progress.account(report)
         if self.on_progress is not None:
             self.on_progress(report)
 
@@ -49,11 +56,13 @@ class Ledger:
     def unchanged(self, accounts: Sequence[tuple[int, str]]) -> None:
         """Note accounts (enrollment id, username) for which nothing is to be done."""
         self.state.journal.unchanged([number for number, _ in accounts])
+        self.absolve([number for number, _ in accounts])
         self.pass_over([name for _, name in accounts])
 
     def pass_over(self, usernames: Sequence[str]) -> None:
         """Tell of accounts for which nothing is to be done."""
         self.report.pass_over(usernames)
+        self.progress.done += len(usernames)
         if self.on_progress is not None:
             for name in usernames:
                 self.on_progress(unchanged(name))
@@ -76,4 +85,16 @@ class Ledger:
         results, self._results = self._results, []
         if results:
             self.state.journal.record_results(results)
+            self.absolve([each.enrollment_id for each in results])
         self.own.save()
+
+    def suspect(self, accounts: Sequence[int], *, alone: bool = False) -> None:
+        """Note accounts (enrollment ids) that a process has in hand, or had when it died."""
+        self.state.suspects.add(accounts, alone=alone)
+        self.suspects.update(dict.fromkeys(accounts, alone))
+
+    def absolve(self, accounts: Sequence[int]) -> None:
+        """These were read, and the process lives."""
+        gone = [each for each in accounts if self.suspects.pop(each, None) is not None]
+        if gone:
+            self.state.suspects.clear(gone)

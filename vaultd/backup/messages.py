@@ -23,11 +23,14 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What became of a batch; `away` says why the source as a whole could not be read, `counters`
-    what the targets were asked."""
+    """What became of some accounts of a batch, and how many records were read since the last
+    answer; `more` of them come. `away` says why the source as a whole could not be read,
+    `counters` what the targets were asked."""
 
-    reports: list[AccountReport]
-    marks: dict[int, bytes]
+    reports: list[AccountReport] = []
+    marks: dict[int, bytes] = {}
+    read: int = 0
+    more: bool = False
     interrupted: bool = False
     away: str = ""
     counters: dict[str, Counters] = {}

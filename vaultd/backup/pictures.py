@@ -88,6 +88,11 @@ class Pictures:
         """Bytes that are on their way, as far as is known here."""
         return sum(flight.size for flight in self._flights.values())
 
+    @property
+    def landed(self) -> bool:
+        """Whether no picture is on its way any more."""
+        return all(flight.upload.done() for flight in self._flights.values())
+
     def land(self) -> None:
         """Wait for the pictures on their way and note which arrived; lanes that failed say so."""
         self._land(wait=True)

@@ -207,7 +207,12 @@ def account_report(
 
 
 def unexpected(error: Exception) -> AccountError:
-    """Wrap a bug so that it stays one account's trouble."""
+    """Wrap a bug, or a lack of memory, so that it stays one account's trouble."""
+    if isinstance(error, MemoryError):
+        return AccountError(
+            "There was not enough memory to read or pack the account.",
+            hint="Give vaultd more (MemoryMax= of its unit), or lower limits.workers.",
+        )
     return AccountError(
         f"Reading or packing the account failed unexpectedly ({whereabouts(error)}).",
         hint="This is a bug in vaultd, please report it; the other accounts are done.",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -14,22 +12,23 @@ import vaultd
 from vaultd.backends.base import Backend
 from vaultd.backup.account import Pod
 from vaultd.backup.batch import BatchRunner, Job
-from vaultd.backup.cutting import cut, page_size, records_of
+from vaultd.backup.cutting import Sizing, cut, page_size, records_of
+from vaultd.backup.dispatch import Dispatch
 from vaultd.backup.erasing import erase_old_vaults
 from vaultd.backup.kind import kind_of_backup
 from vaultd.backup.ledger import Ledger
 from vaultd.backup.looks import Look, looks, refusal
-from vaultd.backup.messages import Answer
 from vaultd.backup.own_targets import OwnPlaces
 from vaultd.backup.own_trouble import own_failures
 from vaultd.backup.pace import wait_for_quiet
-from vaultd.backup.pool import Pool, WorkerDiedError
-from vaultd.backup.report import AccountReport, RunReport
+from vaultd.backup.pool import Pool
+from vaultd.backup.progress import RunProgress
+from vaultd.backup.report import AccountReport, RunReport, account_report
 from vaultd.backup.tally import count_run
 from vaultd.backup.workbench import Workbench, open_workbench
 from vaultd.clock import now
 from vaultd.config import OWN
-from vaultd.errors import VaultdError
+from vaultd.errors import AccountError, VaultdError
 from vaultd.keys import PodKey
 from vaultd.selection import EVERYTHING, Selection
 from vaultd.sources.base import ANY, Source
@@ -56,20 +55,24 @@ def run_backup(
     selection: Selection = EVERYTHING,
     pool: Pool | None = None,
     insist: bool = False,
+    progress: RunProgress | None = None,
 ) -> RunReport:
     """Back up these enrolled accounts (or all) to every target; the caller holds the state lock.
 
-    `on_progress` is called after each account. `should_stop` is asked between records; what is
-    being committed is finished, the other accounts are left for the next run. A `selection`
-    makes partial archives beside the whole ones. With a `pool` batches run in its workers,
-    which open source and targets as the config names them. With `insist` users' own targets
-    that fail and are left alone for now are tried, too.
+    `on_progress` is called after each account, `progress` is kept up to date all the time.
+    `should_stop` is asked between records; accounts that are finished are committed for some
+    seconds more, the others are left for the next run. A `selection` makes partial archives beside
+    the whole ones. With a `pool` many batches run in its workers, which open source and targets as
+    the config names them, and so do accounts that were in hand when a process died. With `insist`
+    users' own targets that fail and are left alone for now are tried, too.
     Old vaults that are due are erased at its end.
     One account's failure is in the report and stops nothing. Raises DatabaseError when the
     source as a whole is out of reach, ConfigError for an unusable spool folder.
     """
     bench = open_workbench(config, state, pod_key)
     own = OwnPlaces(config, state, insist=insist)
+    ledger = Ledger(state, own, on_progress, progress or RunProgress())
+    sizing = Sizing(config.limits.batch_accounts)
     try:
         run = _Run(
             source=source,
@@ -77,10 +80,11 @@ def run_backup(
             own=own,
             bench=bench,
             config=config,
-            ledger=Ledger(state, own, on_progress),
+            ledger=ledger,
             should_stop=should_stop,
             selection=selection,
-            pool=pool,
+            sizing=sizing,
+            workers=None if pool is None else Dispatch(pool, ledger, sizing, should_stop),
         )
         report = run.run(usernames)
         if not selection.part:
@@ -102,9 +106,15 @@ class _Run:
     ledger: Ledger
     should_stop: Callable[[], bool]
     selection: Selection
-    pool: Pool | None
-    waiting: deque[tuple[list[Job], Future[Answer]]] = field(default_factory=deque)
+    sizing: Sizing
+    workers: Dispatch | None
     own_jobs: list[Job] = field(default_factory=list)
+    alone: list[Job] = field(default_factory=list)
+
+    @property
+    def lanes(self) -> int:
+        """How many batches can be worked on at once."""
+        return 1 if self.workers is None else self.workers.pool.size
 
     def run(self, usernames: Collection[str] | None) -> RunReport:
         begun, started = now(), time.monotonic()
@@ -136,9 +146,10 @@ class _Run:
 
     def _start(self, usernames: Collection[str] | None) -> int:
         state = self.bench.state
-        return state.journal.start_run(
-            state.enrolled() if usernames is None else len(set(usernames))
-        )
+        accounts = state.enrolled() if usernames is None else len(set(usernames))
+        self.ledger.progress.accounts = accounts
+        self.ledger.suspects = state.suspects.all()
+        return state.journal.start_run(accounts)
 
     def _pass_over(self, usernames: Collection[str]) -> None:
         """Take these accounts as they are: nothing was written since all were up to date."""
@@ -150,26 +161,24 @@ class _Run:
     def _run(self, usernames: Collection[str] | None, watermark: bytes | None) -> None:
         marks, kind = self.bench.state.marks, kind_of_backup(self.config, self.targets)
         whole = usernames is None and not self.selection.part
-        if whole and self.pool is not None and marks.lacking() >= _WORTH_A_POOL:
-            self.pool.start()
+        if whole and self.lanes > 1 and marks.lacking() >= _WORTH_A_POOL and self.workers:
+            self.workers.pool.start()
         changes = self.source.changes(marks.since()) if whole else ANY
         if changes.usernames is not None:
             usernames = self._suspects(changes.usernames, kind)
-        ahead = 1 if self.pool is None else self.pool.size
         try:
-            for look in looks(self.source, self._pages(usernames), ahead):
+            for look in looks(self.source, self._pages(usernames), self.lanes):
                 self._page(look, kind)
                 if self.ledger.report.interrupted:
                     return
         finally:
-            while self.waiting:
-                self._take_next()
+            if self.workers is not None:
+                self.workers.drain()
+        # Accounts with a target of their own come last, one by one: no other waits for it.
+        self._work([[job] for job in self.own_jobs], len(self.own_jobs))
+        self._after_deaths()
         if self.ledger.report.interrupted:
             return
-        # Accounts with a target of their own come last, one by one: no other waits for it.
-        self._work([[job] for job in self.own_jobs])
-        while self.waiting:
-            self._take_next()
         if whole and changes.until is not None:
             marks.set_since(changes.until)
         failed = self.ledger.report.failed or self.ledger.report.noted
@@ -218,14 +227,13 @@ class _Run:
                 self.ledger.done(None, refusal(name, None, there.get(name)))
 
     def _pages(self, usernames: Collection[str] | None) -> Iterator[list[Enrollment]]:
-        lanes = 1 if self.pool is None else self.pool.size
         if usernames is None:
-            yield from self.bench.state.pages(page_size(self.bench.state.enrolled(), lanes))
+            yield from self.bench.state.pages(page_size(self.bench.state.enrolled(), self.lanes))
             return
         found = self.bench.state.enrollments(usernames)
         self._refuse(set(usernames) - {each.username for each in found})
         found.sort(key=lambda each: each.id)
-        size = page_size(len(found), lanes)
+        size = page_size(len(found), self.lanes)
         for start in range(0, len(found), size):
             yield found[start : start + size]
 
@@ -235,6 +243,7 @@ class _Run:
             self.ledger.done(each, report)
         marks = state.marks.of([each.id for each, _ in (*pairs, *look.refused)])
         jobs: list[Job] = []
+        doubted: list[Job] = []
         same: list[tuple[int, str]] = []
         for each, account in pairs:
             if (nowhere := self.own.nowhere(each)) is not None:
@@ -252,16 +261,29 @@ class _Run:
                 rest = self.own.rests(each)
                 doubt = elsewhere or (self.own.failing(each) and not rest)
                 job = Job(each, account, mark, doubt, rest)
-                (self.own_jobs if each in self.own else jobs).append(job)
+                self._queue_of(job, jobs, doubted).append(job)
         self.ledger.note()
         self.ledger.unchanged(same)
         if not self.selection.part:
             # What does not come up to date now is looked at by the next run, whatever it is told.
-            doubts = [job.enrollment.id for job in (*jobs, *self.own_jobs)]
+            kept = (*jobs, *doubted, *self.own_jobs, *self.alone)
+            doubts = [job.enrollment.id for job in kept]
             doubts += [each.id for each, _ in look.refused]
             state.marks.save({each: doubtful(marks[each]) for each in doubts if each in marks})
-        counts = records_of(state, self.source, jobs)
-        self._work(list(cut(jobs, self.config.limits.batch_accounts, counts)))
+        counts = records_of(state, self.source, [*jobs, *doubted])
+        self.ledger.progress.expect(
+            {job.account.username: counts.get(job.enrollment.id, 0) for job in (*jobs, *doubted)}
+        )
+        self._work(cut(jobs, self.sizing, counts), len(jobs))
+        if self.workers is not None:
+            self._in_workers(self.workers, cut(doubted, self.sizing, counts))
+
+    def _queue_of(self, job: Job, jobs: list[Job], doubted: list[Job]) -> list[Job]:
+        """Tell how an account is read: what ended a process is never read by this one."""
+        alone = self.ledger.suspects.get(job.enrollment.id)
+        if alone is None or self.workers is None:
+            return self.own_jobs if job.enrollment in self.own else jobs
+        return self.alone if alone or job.enrollment in self.own else doubted
 
     def _runner(self) -> BatchRunner:
         return BatchRunner(
@@ -274,15 +296,18 @@ class _Run:
             selection=self.selection,
         )
 
-    def _work(self, batches: Sequence[list[Job]]) -> None:
-        many = sum(map(len, batches)) >= _WORTH_A_POOL
-        if self.pool is not None and many and not self.selection.part:
-            self._in_workers(self.pool, iter(batches))
+    def _work(self, batches: Iterable[list[Job]], accounts: int) -> None:
+        many = accounts >= _WORTH_A_POOL and self.lanes > 1
+        if self.workers is not None and many and not self.selection.part:
+            self._in_workers(self.workers, batches)
         else:
-            runner = self._runner()
-            for batch in batches:
-                if not self._go_on() or not self._in_process(runner, batch):
-                    break
+            self._here(batches)
+
+    def _here(self, batches: Iterable[list[Job]]) -> None:
+        runner = self._runner()
+        for batch in batches:
+            if not self._go_on() or not self._in_process(runner, batch):
+                break
 
     def _go_on(self) -> bool:
         """Wait until the machine is quiet enough; False when the run was asked to stop."""
@@ -291,29 +316,66 @@ class _Run:
         return not self.ledger.report.interrupted
 
     def _in_process(self, runner: BatchRunner, batch: Sequence[Job]) -> bool:
-        accounts = [job.enrollment for job in batch]
+        accounts, begun = [job.enrollment for job in batch], time.monotonic()
+        progress, number = self.ledger.progress, -batch[0].enrollment.id
         rest = any(job.rest for job in batch)
-        with self.own.joined(accounts, self.targets, rest=rest) as runner.targets:
-            runner.run(batch)
-        self.bench.state.marks.save(runner.marks)
-        runner.marks.clear()
-        self.ledger.note()
+        # Should this process be killed, the next run reads these in a worker.
+        self.ledger.suspect([each.id for each in accounts])
+        progress.begin(number, [each.username for each in accounts])
+
+        def note() -> None:
+            self.bench.state.marks.save(runner.marks)
+            runner.marks.clear()
+            self.ledger.note()
+
+        runner.on_commit = note
+        runner.on_read = lambda records: progress.take(number, records)
+        try:
+            with self.own.joined(accounts, self.targets, rest=rest) as runner.targets:
+                runner.run(batch)
+            note()
+        except Exception:
+            self.ledger.absolve([each.id for each in accounts])
+            raise
+        finally:
+            progress.finish(number)
+        self.ledger.absolve([each.id for each in accounts])
+        self.sizing.took(time.monotonic() - begun)
         self.ledger.report.interrupted |= runner.interrupted
         return not runner.interrupted
 
-    def _in_workers(self, pool: Pool, batches: Iterator[list[Job]]) -> None:
+    def _in_workers(self, workers: Dispatch, batches: Iterable[list[Job]]) -> None:
         """Hand batches to the workers; what they have in hand may outlast a page."""
-        while (batch := next(batches, None)) is not None and self._go_on():
-            while len(self.waiting) >= pool.size * 2:
-                self._take_next()
-            self.waiting.append((batch, pool.submit(batch)))
+        for batch in batches:
+            if not self._go_on():
+                break
+            if self.selection.part:
+                self._refuse_part(batch)
+            else:
+                workers.submit(batch)
 
-    def _take_next(self) -> None:
-        """Take the results of the oldest batch that a worker has."""
-        batch, future = self.waiting.popleft()
-        try:
-            answer = future.result()
-        except WorkerDiedError:
-            self._in_process(self._runner(), batch)
-        else:
-            self.ledger.answer([job.enrollment for job in batch], answer)
+    def _after_deaths(self) -> None:
+        """Read accounts alone whose worker died, or that ended one before: one is to blame."""
+        workers = self.workers
+        if workers is None:
+            return
+        workers.drain()
+        unstarted, workers.unstarted = workers.unstarted, []
+        self._here([job] for job in unstarted)
+        died, workers.died = [job for job, _ in workers.died], []
+        if self.selection.part:
+            self._refuse_part(self.alone)
+            return
+        for job in (*died, *self.alone):
+            if not self._go_on():
+                return
+            workers.alone(job)
+
+    def _refuse_part(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            name = job.account.username
+            error = AccountError(
+                f"A process that read {name} died, and parts are not read in one of their own.",
+                hint=f"Back it up whole first: `vaultd backup {name}`.",
+            )
+            self.ledger.done(None, account_report(name, error, ()))

@@ -51,6 +51,7 @@ def work(given: IO[bytes], answers: IO[bytes]) -> None:
         gc.set_threshold(_GARBAGE)
         own = OwnPlaces(config, state)
         while (message := read_message(given)) is not None:
+            _say(answers, Answer(more=True))  # from here on this batch may end the process
             reports: list[AccountReport] = []
 
             def done(_enrollment: Enrollment, report: AccountReport) -> None:
@@ -63,7 +64,15 @@ def work(given: IO[bytes], answers: IO[bytes]) -> None:
                 pod=Pod(config.pod.url, f"vaultd {vaultd.__version__}"),
                 on_done=done,
                 should_stop=lambda: bool(stopped),
+                on_read=lambda number: _say(answers, Answer(read=number, more=True)),
             )
+
+            def tell() -> None:
+                _say(answers, Answer(reports, runner.marks, more=True))  # noqa: B023
+                reports.clear()  # noqa: B023
+                runner.marks.clear()  # noqa: B023
+
+            runner.on_commit = tell
             away = ""
             try:
                 tasks = {task.username: task for task in decode_tasks(message)}
@@ -80,9 +89,22 @@ def work(given: IO[bytes], answers: IO[bytes]) -> None:
                 away = str(error)
             counters = {name: counted(place) for name, place in targets.items()}
             counters[OWN], own.counters = own.counters, Counters()
-            write_message(
-                answers, Answer(reports, runner.marks, runner.interrupted, away, counters)
+            last = Answer(
+                reports,
+                runner.marks,
+                interrupted=runner.interrupted,
+                away=away,
+                counters=counters,
             )
+            _say(answers, last)
+
+
+def _say(answers: IO[bytes], answer: Answer) -> None:
+    """Answer; where nobody listens any more the run was killed, and this process ends."""
+    try:
+        write_message(answers, answer)
+    except BrokenPipeError:
+        raise SystemExit(1) from None
 
 
 def main() -> None:

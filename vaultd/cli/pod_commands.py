@@ -10,6 +10,7 @@ from vaultd.backup.enroll import enroll_all, load_recovery
 from vaultd.backup.metrics import write_metrics
 from vaultd.backup.pace import PAUSED
 from vaultd.backup.pool import open_pool
+from vaultd.backup.progress import RunProgress
 from vaultd.backup.report import AccountReport, RunReport, Status
 from vaultd.backup.run import run_backup
 from vaultd.backup.setup import open_source, open_targets
@@ -17,6 +18,7 @@ from vaultd.cli.account_commands import enroll_account
 from vaultd.cli.output import emit_json, line, plural, remark, size
 from vaultd.cli.progress import WAYS, Progress
 from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
+from vaultd.cli.stopping import STOPPED, stop_on_signals
 from vaultd.cli.workplace import CONFIG, open_config, working_on
 from vaultd.daemon.service import serve
 from vaultd.errors import AccountsFailed, PlaceError, UsageError
@@ -115,9 +117,14 @@ def backup(
     if selection.part and not users:
         raise UsageError("A partial archive is made of named accounts.", hint="Name the users.")
     way = "none" if as_json and progress == "auto" else progress
-    with working_on(config, "backup") as state_path, open_pool(config) as pool:
+    with (
+        working_on(config, "backup") as state_path,
+        stop_on_signals() as asked,
+        open_pool(config) as pool,
+    ):
         state = State(state_path)
-        with Progress(len(users) or len(state.usernames()), way) as shown:
+        where = RunProgress(len(set(users)) or state.enrolled())
+        with Progress(way, where):
             report = run_backup(
                 config,
                 state,
@@ -125,9 +132,10 @@ def backup(
                 open_targets(config),
                 PodKey.load(state_path / "pod.key"),
                 users or None,
-                on_progress=shown,
+                should_stop=asked,
                 selection=selection,
                 pool=pool,
+                progress=where,
                 insist=bool(users),
             )
         try:
@@ -138,6 +146,8 @@ def backup(
         emit_json(run_document(report))
     else:
         _show(report)
+    if report.interrupted:
+        return STOPPED
     return AccountsFailed.exit_code if report.failed else 0
 
 
@@ -200,6 +210,8 @@ def _show(report: RunReport) -> None:
         line("●", f"{plural(len(report.erased), 'old vault')} erased")
     for old in report.not_erased:
         remark(f"{old.username}, {old.target}: an old vault could not be erased: {old.result}")
+    if report.interrupted:
+        line("●", "stopped before the last account; the next run goes on from here")
     line(
         "✓" if not report.failed else "✗",
         f"{plural(report.looked_at, 'account')} looked at, {report.written} changed, "

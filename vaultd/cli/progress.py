@@ -4,66 +4,92 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from typing import Final
 
 import click
 
-from vaultd.backup.report import AccountReport
+from vaultd.backup.progress import RunProgress
 from vaultd.cli.output import size
 
 WAYS: Final = ("auto", "bar", "json", "none")
-_PERIOD: Final = 0.1  # seconds between two lines
+_PERIOD: Final = 0.1  # seconds between two looks
+_STILL: Final = 10  # looks after which a line comes though nothing changed
 
 
 class Progress:
-    """Counts accounts, records and bytes; `total` accounts are expected. Use as a context."""
+    """Shows where a run stands from its first moment on. Use as a context."""
 
-    def __init__(self, total: int, way: str) -> None:
+    def __init__(self, way: str, run: RunProgress) -> None:
         """`way` is one of WAYS; `auto` is a bar on a terminal, and silence elsewhere."""
-        self._total = total
         self._way = way
         if way == "auto":
             self._way = "bar" if sys.stderr.isatty() else "none"
-        self._done = self._records = self._bytes = 0
+        self._run = run
         self._begun = time.monotonic()
-        self._shown = 0.0
+        self._over = threading.Event()
+        self._shower = threading.Thread(target=self._show, name="progress", daemon=True)
 
     def __enter__(self) -> Progress:
+        if self._way != "none":
+            self._shower.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._way == "bar" and self._shown:
-            click.echo("\r\033[K", nl=False, err=True)
-
-    def __call__(self, account: AccountReport) -> None:
-        """Take one account's outcome; show where the run stands, ten times a second at most."""
-        self._done += 1
-        self._records += account.records
-        self._bytes += sum(t.size + t.blobs for t in account.targets)
         if self._way == "none":
             return
-        now = time.monotonic()
-        if now - self._shown < _PERIOD and self._done < self._total:
-            return
-        self._shown = now
-        left = (now - self._begun) / self._done * max(0, self._total - self._done)
-        if self._way == "json":
-            document = {
-                "accounts": self._done,
-                "of": self._total,
-                "records": self._records,
-                "bytes": self._bytes,
-                "seconds_left": round(left, 1),
-            }
-            click.echo(json.dumps(document), err=True)
+        self._over.set()
+        self._shower.join()
+        if self._way == "bar":
+            click.echo("\r\033[K", nl=False, err=True)
         else:
-            click.echo(f"\r\033[K{self._sentence(left)}", nl=False, err=True)
+            click.echo(self._line(), err=True)
 
-    def _sentence(self, left: float) -> str:
-        minutes, seconds = divmod(round(left), 60)
-        time_left = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-        return (
-            f"{self._done:,} of {self._total:,} accounts, {self._records:,} records, "
-            f"{size(self._bytes)} stored, {time_left} left"
+    def _show(self) -> None:
+        last, still = "", 0
+        while not self._over.wait(_PERIOD if last else 0):
+            still += 1
+            state = self._line(timed=False)
+            if state == last and still < _STILL:
+                continue
+            last, still = state, 0
+            click.echo(self._line(), nl=self._way == "json", err=True)
+
+    def _line(self, *, timed: bool = True) -> str:
+        left = self._run.seconds_left if timed else None
+        if self._way == "json":
+            return json.dumps(self._document(left))
+        return f"\r\033[K{self._sentence(left, timed=timed)}"
+
+    def _document(self, left: float | None) -> dict[str, object]:
+        run = self._run
+        return {
+            "accounts": run.done,
+            "of": run.accounts,
+            "records": run.records,
+            "bytes": run.bytes,
+            "seconds_left": None if left is None else round(left, 1),
+            "read": run.read,
+            "to_read": run.expected,
+        }
+
+    def _sentence(self, left: float | None, *, timed: bool) -> str:
+        run = self._run
+        about = f" of about {max(run.expected, run.read):,}" if run.expected else ""
+        told = (
+            f"{run.done:,} of {run.accounts:,} accounts, {run.read:,}{about} records read, "
+            f"{size(run.bytes)} stored"
         )
+        if not timed:
+            return told
+        if left is None:
+            return f"{told}, {_duration(time.monotonic() - self._begun)} so far"
+        return f"{told}, about {_duration(left)} left"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

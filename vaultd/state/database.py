@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -19,6 +19,7 @@ from vaultd.state.upgrade import upgrade
 
 FILE_NAME: Final = "state.sqlite3"
 _MANY: Final = 500
+_NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _T = TypeVar("_T")
 
 
@@ -27,8 +28,10 @@ def prepare_directory(directory: Path) -> None:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         directory.chmod(0o700)
-        # SQLite gives its side files (-wal, -shm) the mode of the database file.
-        os.close(os.open(directory / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # SQLite gives its side files (-wal, -shm) the mode of the database file. One that is there
+        # is not opened: closing it would drop the locks that SQLite holds in this process.
+        with suppress(FileExistsError):
+            os.close(os.open(directory / FILE_NAME, _NEW, 0o600))
         (directory / FILE_NAME).chmod(0o600)
     except OSError as error:
         raise ConfigError(

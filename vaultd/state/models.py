@@ -126,6 +126,17 @@ class MarkRow(Base):
     value: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class SuspectRow(Base):
+    """An account in hand when a process died; `alone` where it was the only one."""
+
+    __tablename__ = "suspect"
+
+    enrollment_id: Mapped[int] = mapped_column(
+        ForeignKey("enrollment.id", ondelete="CASCADE"), primary_key=True
+    )
+    alone: Mapped[bool]
+
+
 class WatermarkRow(Base):
     """Moments of the source: 1, at which every account was up to date; 2, before all marks."""
 

@@ -21,6 +21,7 @@ from vaultd.state.models import EnrollmentRow, OptOutRow, SecretRow, VaultRow, W
 from vaultd.state.old_vaults import OldVault, OldVaults, remember, use_again
 from vaultd.state.own_targets import OwnTargets
 from vaultd.state.probes import Probes
+from vaultd.state.suspects import Suspects
 from vaultd.state.tallies import Tallies
 from vaultd.state.vaults import Vaults
 
@@ -55,6 +56,7 @@ class State:
         self.vaults = Vaults(self._database)
         self.marks = Marks(self._database)
         self.doomed = Doomed(self._database)
+        self.suspects = Suspects(self._database)
         self.probes = Probes(self._database)
         self.own_targets = OwnTargets(self._database)
         self.tallies = Tallies(self._database)

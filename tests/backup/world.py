@@ -83,6 +83,14 @@ class FakeSource:
             raise DatabaseError("The database is away.")
         return [p.account for n, p in self.people.items() if usernames is None or n in usernames]
 
+    def open_accounts(self) -> dict[str, str]:
+        if self.away:
+            raise DatabaseError("The database is away.")
+        people = [
+            p.account for p in self.people.values() if p.account.state in ("active", "locked")
+        ]
+        return {account.guid: account.username for account in people}
+
     def read(
         self, accounts: Sequence[SourceAccount]
     ) -> Iterator[tuple[SourceAccount, Record | Records | Trouble]]:

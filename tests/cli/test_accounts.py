@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from tests.cli.conftest import vaultd
@@ -56,3 +57,23 @@ def test_unenrolling_keeps_what_is_stored_or_erases_it_with_a_receipt(pod: Path)
     (one,) = receipt["vaults"]
     assert (one["objects"], one["bytes"]) == (len(stored), size)
     assert vaultd("unenroll", "nobody", *config).returncode == 2
+
+
+def test_who_signed_up_is_enrolled_by_the_next_backup_or_the_lack_is_told(pod: Path) -> None:
+    config = ("--config", str(pod / "config.toml"))
+    with sqlite3.connect(pod / "state" / "state.sqlite3") as database:
+        database.execute("PRAGMA foreign_keys = ON")
+        database.execute("DELETE FROM enrollment WHERE username = 'ada'")
+    database.close()
+    told = document("backup", *config, code=3)
+    assert (told["enrolled"], told["not_enrolled"]) == ([], 1)
+    assert "1 account of the pod is not backed up" in vaultd("status", *config).stdout
+    assert document("status", *config)["not_enrolled"] == 1
+    assert "(ada)" in vaultd("check", *config).stdout
+    recipient = vaultd("keygen", "--out", str(pod / "podmin"), *config).stdout
+    (pod / "state" / "recovery.recipient").write_text(recipient)
+    told = document("backup", *config)
+    assert (told["enrolled"], told["not_enrolled"]) == (["ada"], 0)
+    assert "ada" in {account["username"] for account in told["accounts"] if account["records"]}
+    assert document("status", *config)["not_enrolled"] == 0
+    assert "not backed up" not in vaultd("status", *config).stdout

@@ -185,3 +185,17 @@ def test_what_is_no_file_among_the_pictures_is_not_waited_for(tmp_path: Path) ->
             source.open_file(name)
     with source.open_file("picture.png") as file:
         assert file.read() == b"picture"
+
+
+def test_the_open_accounts_are_those_that_are_whole_and_not_closed(
+    url: str, tmp_path: Path
+) -> None:
+    _build(url, tmp_path, RELEASES[0])
+    source = DiasporaSource(url, POD_URL, tmp_path)
+    accounts = source.accounts()
+    assert {"active", "closed", "incomplete"} <= {account.state for account in accounts}
+    assert source.open_accounts() == {
+        account.guid: account.username
+        for account in accounts
+        if account.state in ("active", "locked")
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -94,17 +94,22 @@ def enroll(
 
 
 def enroll_all(
-    state: State, source: Source, targets: Mapping[str, Backend], recovery: Recipient
+    state: State,
+    source: Source,
+    targets: Mapping[str, Backend],
+    recovery: Recipient,
+    *,
+    only: Sequence[str] | None = None,
 ) -> EnrollReport:
-    """Enrol every account that is not enrolled yet, each with a secret in escrow.
+    """Enrol every account (or `only` these) that is not enrolled yet, each with a secret in escrow.
 
     An account is enrolled once its sealed secret is on at least one target; the others get it
     with the account's first archive there. Closed accounts, and those that were unenrolled, are
     left out.
     """
     report = EnrollReport()
-    known = {enrollment.username: enrollment for enrollment in state.enrollments()}
-    accounts = source.accounts()
+    known = {enrollment.username: enrollment for enrollment in state.enrollments(only)}
+    accounts = source.accounts(only)
     out = state.opted_out([account.guid for account in accounts])
     for account in accounts:
         old = known.get(account.username)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from vaultd.backup.newcomers import count_sentence
 from vaultd.backup.pace import PAUSED
 from vaultd.backup.status import AccountStatus
 from vaultd.backup.tally import rooms
@@ -89,6 +90,7 @@ def health(config: Config, state: State, statuses: Sequence[AccountStatus]) -> H
         *_results(statuses, last),
         *_targets(config, state),
         *_pictures(bare),
+        *_newcomers(config, state),
     ]
     return Health(
         len(statuses),
@@ -190,6 +192,14 @@ def _pictures(bare: Sequence[AccountResult]) -> list[str]:
         f"{plural(len(bare), 'account')} missing or not readable; look at pod.uploads "
         "(`vaultd check`)."
     ]
+
+
+def _newcomers(config: Config, state: State) -> list[str]:
+    """Say whom the policy should have enrolled; with `opt-in` that is the podmin's own wish."""
+    count = state.census.last()
+    if count is None or not count.reason:
+        return []
+    return [count_sentence(count, config.enroll.policy)]
 
 
 def _age(at: str) -> str:

@@ -16,7 +16,6 @@ from vaultd.backup.workbench import Workbench
 from vaultd.errors import AccountError, DamageError, DatabaseError, VaultdError
 from vaultd.records import (
     MAX_RECORD_BYTES,
-    Body,
     Finish,
     Record,
     Records,

@@ -117,6 +117,12 @@ def _runs(families: _Families, state: State) -> None:
         "paused", "gauge", "1 where runs wait for `vaultd resume`.",
         [({}, int((state.directory / PAUSED).exists()))],
     )  # fmt: skip
+    count = state.census.last()
+    families.add(
+        "not_enrolled_accounts", "gauge",
+        "Open accounts that are not enrolled, without those that were unenrolled.",
+        [({}, count.not_enrolled)] if count else [],
+    )  # fmt: skip
     last, success = state.journal.last_run(), state.journal.last_success()
     families.add(
         "last_success_timestamp_seconds", "gauge",

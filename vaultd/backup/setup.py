@@ -12,6 +12,7 @@ from vaultd.backends.base import Backend, Finding
 from vaultd.backends.place import open_place
 from vaultd.backends.trial import measure
 from vaultd.backup.enroll import RECOVERY_FILE, load_recovery
+from vaultd.backup.newcomers import count_sentence, names_not_enrolled
 from vaultd.backup.own_setting import open_own_target
 from vaultd.backup.pod_signs import missing_pictures, wrong_url
 from vaultd.backup.room import Room
@@ -22,6 +23,7 @@ from vaultd.errors import PlaceError, UsageError, VaultdError
 from vaultd.keys import PodKey
 from vaultd.sizes import plural
 from vaultd.sources.diaspora import DiasporaSource
+from vaultd.state.census import Count
 from vaultd.state.database import FILE_NAME
 from vaultd.state.store import State
 
@@ -147,11 +149,22 @@ def _enrolments(config: Config) -> list[Check]:
     state = State(Path(config.state.path))
     try:
         shared = list(state.shared_vaults().values())
+        results = [
+            Check("enrolments", False, shared_sentence(names), UsageError.exit_code)
+            for names in shared
+        ]
+        names = names_not_enrolled(state, open_source(config))
+        if names:
+            last = state.census.last()
+            reason = "" if last is None else last.reason
+            count = Count("", len(names), 0, reason)
+            told = count_sentence(count, config.enroll.policy, names)
+            results.append(Check("enrolments", not reason, told, UsageError.exit_code))
+        elif not shared:
+            results.append(Check("enrolments", True, f"{state.enrolled()} accounts are enrolled"))
     finally:
         state.close()
-    return [
-        Check("enrolments", False, shared_sentence(names), UsageError.exit_code) for names in shared
-    ]
+    return results
 
 
 def _target(config: Config, name: str) -> list[Check]:

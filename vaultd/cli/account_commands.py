@@ -9,6 +9,7 @@ import click
 from vaultd.backup.enroll import enroll
 from vaultd.backup.erasing import erase_old_vaults
 from vaultd.backup.leaving import Leaving, leaving, unenroll
+from vaultd.backup.newcomers import Newcomers, count_sentence
 from vaultd.backup.own_targets import OwnPlaces
 from vaultd.backup.run import run_backup
 from vaultd.backup.setup import open_source, open_targets
@@ -69,6 +70,18 @@ def show_leaving(shown: list[Leaving]) -> None:
     for each in shown:
         gone = each.old.done_at is not None
         line("✓" if gone else "●", each.sentence)
+
+
+def show_newcomers(config: Config, newcomers: Newcomers) -> None:
+    """Print who was enrolled by policy before a run, and how many are not."""
+    for note in newcomers.notes:
+        remark(note)
+    if newcomers.enrolled:
+        line("✓", f"{plural(len(newcomers.enrolled), 'account')} enrolled by policy")
+    count = newcomers.count
+    if count.not_enrolled:
+        told = count_sentence(count, config.enroll.policy)
+        line("✗" if count.reason else "●", told, ok=not count.reason)
 
 
 @click.command("unenroll")

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+from vaultd.backends.base import Backend
 from vaultd.backup.enroll import enroll_all, load_recovery
 from vaultd.backup.metrics import write_metrics
+from vaultd.backup.newcomers import Newcomers, welcome
 from vaultd.backup.pace import PAUSED
 from vaultd.backup.pool import open_pool
 from vaultd.backup.progress import RunProgress
 from vaultd.backup.report import AccountReport, RunReport, Status
 from vaultd.backup.run import run_backup
 from vaultd.backup.setup import open_source, open_targets
-from vaultd.cli.account_commands import enroll_account
+from vaultd.cli.account_commands import enroll_account, show_newcomers
 from vaultd.cli.output import emit_json, line, plural, remark, size
 from vaultd.cli.progress import WAYS, Progress
 from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
 from vaultd.cli.stopping import STOPPED, stop_on_signals
 from vaultd.cli.workplace import CONFIG, open_config, working_on
+from vaultd.config import Config
 from vaultd.daemon.service import serve
-from vaultd.errors import AccountsFailed, PlaceError, UsageError
+from vaultd.errors import AccountsFailed, DatabaseError, PlaceError, UsageError
 from vaultd.keys import PodKey
 from vaultd.selection import select
+from vaultd.sources.base import Source
 from vaultd.state.store import State
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
@@ -122,14 +127,15 @@ def backup(
         stop_on_signals() as asked,
         open_pool(config) as pool,
     ):
-        state = State(state_path)
+        state, source, targets = State(state_path), open_source(config), open_targets(config)
+        newcomers = _welcome(config, state, source, targets) if not users else Newcomers()
         where = RunProgress(len(set(users)) or state.enrolled())
         with Progress(way, where):
             report = run_backup(
                 config,
                 state,
-                open_source(config),
-                open_targets(config),
+                source,
+                targets,
                 PodKey.load(state_path / "pod.key"),
                 users or None,
                 should_stop=asked,
@@ -143,12 +149,22 @@ def backup(
         except PlaceError as error:
             remark(str(error))  # the backup itself is done
     if as_json:
-        emit_json(run_document(report))
+        emit_json({**run_document(report), **newcomers.document()})
     else:
         _show(report)
+        show_newcomers(config, newcomers)
     if report.interrupted:
         return STOPPED
-    return AccountsFailed.exit_code if report.failed else 0
+    return AccountsFailed.exit_code if report.failed or newcomers.count.reason else 0
+
+
+def _welcome(
+    config: Config, state: State, source: Source, targets: Mapping[str, Backend]
+) -> Newcomers:
+    try:
+        return welcome(config, state, source, targets)
+    except DatabaseError:
+        return Newcomers()  # the run meets the same trouble, notes it and tells
 
 
 def run_document(report: RunReport) -> dict[str, object]:

@@ -11,6 +11,7 @@ import click
 from vaultd.backup.health import Health, health
 from vaultd.backup.leaving import leaving
 from vaultd.backup.metrics import metrics_text
+from vaultd.backup.newcomers import count_sentence
 from vaultd.backup.own_trouble import own_failures
 from vaultd.backup.status import AccountStatus, account_statuses, target_statuses
 from vaultd.cli.account_commands import show_leaving
@@ -38,7 +39,7 @@ def status(metrics: bool, everybody: bool, config_path: Path | None, as_json: bo
         return 0
     statuses = account_statuses(state, list(config.targets))
     found = health(config, state, statuses)
-    left = leaving(config, state.old_vaults.all())
+    left, count = leaving(config, state.old_vaults.all()), state.census.last()
     targets, own = target_statuses(config, state), own_failures(config, state)
     if as_json:
         documents = [s.document() for s in statuses]
@@ -49,6 +50,8 @@ def status(metrics: bool, everybody: bool, config_path: Path | None, as_json: bo
                 "targets": targets,
                 "own_targets": own.document(),
                 "old_vaults": [each.document() for each in left],
+                "not_enrolled": None if count is None else count.not_enrolled,
+                "opted_out": None if count is None else count.opted_out,
             }
         )
         return 0
@@ -62,6 +65,8 @@ def status(metrics: bool, everybody: bool, config_path: Path | None, as_json: bo
     _show_accounts(statuses, everybody=everybody)
     if own.accounts:
         line("●", own.sentence)
+    if count is not None and count.not_enrolled and not count.reason:
+        line("●", count_sentence(count, config.enroll.policy))
     show_leaving([each for each in left if each.old.due or each.old.escrow])
     for each in targets:
         line("✗" if each["low"] else "●", f"{each['sentence']}", ok=not each["low"])

@@ -13,6 +13,7 @@ from vaultd.config.loading import (
 from vaultd.config.sections import (
     Backup,
     Config,
+    Enroll,
     Limits,
     Log,
     Metrics,
@@ -32,6 +33,7 @@ __all__ = [
     "SECRETS",
     "Backup",
     "Config",
+    "Enroll",
     "Limits",
     "Log",
     "Metrics",

@@ -47,6 +47,8 @@ def check_values(config: Config) -> None:
         if not re.fullmatch(r"[a-z0-9_-]{1,40}", name):
             raise ConfigError(f"targets.{name}: a target's name has only a-z, 0-9, _ and -.")
         check_target(name, config.targets[name])
+    if config.enroll.policy not in ("all", "opt-in"):
+        raise ConfigError('enroll.policy: this must be "all" or "opt-in".')
     if not timedelta(minutes=1) <= config.schedule.period <= timedelta(days=366):
         raise ConfigError("schedule.every: this must be from 1m to 366d.")
     if not 1 <= config.limits.batch_accounts <= 1000:

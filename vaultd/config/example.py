@@ -30,6 +30,11 @@ url = "file:///srv/vaults"
 # Unset, it is 5% and at most 1GiB.
 # reserve = "5%"
 
+[enroll]
+# "all": each run enrols whoever signed up since, with the podmin's recovery key as escrow (users
+# may claim a kit later). "opt-in": only `vaultd enroll` does; `status` and `check` count the rest.
+policy = "all"
+
 [schedule]
 # Each account is backed up once in this time; accounts are spread over it (s, m, h, d).
 every = "24h"

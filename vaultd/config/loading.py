@@ -15,6 +15,7 @@ from vaultd.config.checks import check_values
 from vaultd.config.sections import (
     Backup,
     Config,
+    Enroll,
     Limits,
     Log,
     Metrics,
@@ -36,6 +37,7 @@ _DECIMAL: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
 _SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "pod": Pod,
     "state": StateSection,
+    "enroll": Enroll,
     "schedule": Schedule,
     "retention": Retention,
     "backup": Backup,
@@ -101,6 +103,7 @@ def build(tree: dict[str, object], environment: Mapping[str, str]) -> Config:
     config = Config(
         pod=_convert("pod", sections["pod"], Pod),
         state=_convert("state", sections["state"], StateSection),
+        enroll=_convert("enroll", sections["enroll"], Enroll),
         schedule=_convert("schedule", sections["schedule"], Schedule),
         retention=_convert("retention", sections["retention"], Retention),
         backup=_convert("backup", sections["backup"], Backup),

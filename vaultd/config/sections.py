@@ -30,6 +30,12 @@ class StateSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str = "/var/lib/vaultd"
 
 
+class Enroll(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom a run enrols by itself: `all` open accounts, with escrow, or nobody (`opt-in`)."""
+
+    policy: str = "all"
+
+
 class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often the daemon backs up every account."""
 
@@ -160,6 +166,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     pod: Pod
     targets: dict[str, Target]
     state: StateSection = StateSection()
+    enroll: Enroll = Enroll()
     schedule: Schedule = Schedule()
     retention: Retention = Retention()
     backup: Backup = Backup()

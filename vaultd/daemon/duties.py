@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,7 @@ from typing import Final
 from vaultd.backends.base import Backend
 from vaultd.backup.erasing import erase_old_vaults
 from vaultd.backup.metrics import write_metrics
+from vaultd.backup.newcomers import count_sentence, welcome
 from vaultd.backup.own_targets import OwnPlaces
 from vaultd.backup.pool import open_pool
 from vaultd.backup.report import RunReport, whereabouts
@@ -32,6 +34,7 @@ from vaultd.state.old_vaults import OldVault
 from vaultd.state.store import State
 
 _ERASE_AGAIN: Final = timedelta(hours=1)
+_WELCOME_AGAIN: Final = timedelta(hours=1)
 
 _log: Final = logging.getLogger(__name__)
 
@@ -62,6 +65,7 @@ class Duties:
         self._turns = turns
         self._notifier = notifier
         self._stopping = stopping
+        self._welcome_at, self._told = 0.0, ""
         self._database = Patience("The database")
         self._targets: dict[str, Patience] = {}
 
@@ -98,9 +102,27 @@ class Duties:
                 return None
 
     def _tick(self, workshop: Workshop) -> float | None:
+        self._welcome(workshop)
         again = self._back_up(workshop)
         self._erase(workshop)
         return again
+
+    def _welcome(self, workshop: Workshop) -> None:
+        """Enrol by policy, or count, who signed up; the pod is asked a few times a period."""
+        at = time.monotonic()
+        if at < self._welcome_at:
+            return
+        pause = min(_WELCOME_AGAIN, workshop.config.schedule.period / 24)
+        self._welcome_at = at + pause.total_seconds()
+        found = welcome(workshop.config, self._state, workshop.source, workshop.targets)
+        if found.enrolled:
+            _log.info("%s enrolled by policy.", plural(len(found.enrolled), "account"))
+        for note in found.notes:
+            _log.warning("%s", note)
+        told = count_sentence(found.count, workshop.config.enroll.policy)
+        if told and told != self._told:
+            _log.warning("%s", told)
+        self._told = told
 
     def _erase(self, workshop: Workshop) -> None:
         """Erase old vaults that are due, also while nobody is to be backed up."""

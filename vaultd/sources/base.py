@@ -78,6 +78,13 @@ class Source(Protocol):
         """Return these accounts (unknown names are simply not in the list), or all of them."""
         ...
 
+    def open_accounts(self) -> dict[str, str]:
+        """Return person guid and username of every account that is whole and not closed, cheaply.
+
+        Raises DatabaseError.
+        """
+        ...
+
     def read(
         self, accounts: Sequence[SourceAccount]
     ) -> Iterator[tuple[SourceAccount, Record | Records | Trouble]]:

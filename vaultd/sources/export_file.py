@@ -59,6 +59,10 @@ class ExportFileSource:
         wanted = usernames is None or self._account.username in usernames
         return [self._account] if wanted else []
 
+    def open_accounts(self) -> dict[str, str]:
+        """Return the file's account: nobody exports a closed one."""
+        return {self._account.guid: self._account.username}
+
     def read(
         self, accounts: Sequence[SourceAccount]
     ) -> Iterator[tuple[SourceAccount, Record | Trouble]]:

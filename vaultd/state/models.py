@@ -240,6 +240,19 @@ class OptOutRow(Base):
     id: Mapped[bytes] = mapped_column(LargeBinary(8), primary_key=True)
 
 
+class CensusRow(Base):
+    """How many accounts were not enrolled when the pod was last asked; one row, see `Count`."""
+
+    __tablename__ = "census"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[str] = mapped_column(String(32))
+    not_enrolled: Mapped[int]
+    opted_out: Mapped[int]
+    reason: Mapped[str] = mapped_column(Text)
+    moment: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
 class TallyRow(Base):
     """What was counted of a target since the state is there, and its room when last asked."""
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from vaultd.clock import now, rfc3339
 from vaultd.errors import UsageError
+from vaultd.state.census import Census
 from vaultd.state.database import Database, parts
 from vaultd.state.digests import Digests
 from vaultd.state.doomed import Doomed
@@ -61,6 +62,7 @@ class State:
         self.own_targets = OwnTargets(self._database)
         self.tallies = Tallies(self._database)
         self.old_vaults = OldVaults(self._database)
+        self.census = Census(self._database)
         self.digests = Digests(self._secret())
 
     def close(self) -> None:
@@ -95,6 +97,11 @@ class State:
         """Return the names of all enrolled accounts in the order of their enrolment."""
         with self._session() as session:
             return list(session.scalars(select(EnrollmentRow.username).order_by(EnrollmentRow.id)))
+
+    def guids(self) -> set[str]:
+        """Return the person guids of all enrolled accounts."""
+        with self._session() as session:
+            return set(session.scalars(select(EnrollmentRow.guid)))
 
     def pages(self, size: int) -> Iterator[list[Enrollment]]:
         """Yield all enrolled accounts, `size` at a time, in the order of their enrolment."""

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect, text
 
 from vaultd.errors import UsageError
 
-HEAD: Final = "0009"  # a test compares it with the newest file in migrations/versions
+HEAD: Final = "0010"  # a test compares it with the newest file in migrations/versions
 
 
 def current_revision(connection: Connection) -> str | None:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, false, func, select
 
 from vaultd.sources.base import Changes, SourceAccount, SourceInfo
 from vaultd.sources.diaspora.account import read_accounts
@@ -128,6 +128,20 @@ class DiasporaSource:
             # Old pods have capitals in names, and MySQL compares without regard to them.
             exact = set(usernames)
             return [account for account in found.values() if account.username in exact]
+
+    def open_accounts(self) -> dict[str, str]:
+        """Return guid and username of every open account; see Source. Raises DatabaseError."""
+        with self._snapshot() as connection:
+            schema = self._schema_of(connection)
+            users, people, profiles = schema["users"], schema["people"], schema["profiles"]
+            query = (
+                select(people.c.guid, users.c.username)
+                .join(people, people.c.owner_id == users.c.id)
+                .join(profiles, profiles.c.person_id == people.c.id)
+                .where(func.coalesce(people.c.closed_account, false()) == false())
+                .where(people.c.diaspora_handle.is_not(None))
+            )
+            return {text(guid): text(name) for guid, name in connection.execute(query)}
 
     def read(self, accounts: Sequence[SourceAccount]) -> Iterator[Item]:
         """Yield the records of a batch; see Source.read."""

@@ -20,6 +20,7 @@ _MODULES: Final = {
     "upkeep_commands": ("forget", "scrub"),
     "restore_commands": ("archives", "verify", "restore"),
     "place_commands": ("copy", "connect"),
+    "pull_commands": ("pull",),
     "target_commands": ("target",),
     "story_command": ("demo",),
 }

@@ -74,6 +74,11 @@ def place_of(
     )
 
 
+def file_url(text: str) -> str:
+    """Return a place's URL, also where it was named as a folder."""
+    return text if ":" in text and not _is_path(text) else _url_of(text)
+
+
 def shown(text: str) -> str:
     """Return a place as it may be repeated: never with a password."""
     if ":" not in text or _is_path(text) or text.startswith("file:"):

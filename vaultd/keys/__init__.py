@@ -1,7 +1,7 @@
 """Keys: the twelve words, what is derived from them, the kit, and the pod's signing key."""
 
 from vaultd.keys import kit
-from vaultd.keys.derive import Secrets
+from vaultd.keys.derive import Secrets, owner_signing_seed
 from vaultd.keys.kit import Kit
 from vaultd.keys.pod import PodKey, fingerprint, parse_pod_key
 from vaultd.keys.recipient import Recipient
@@ -18,6 +18,7 @@ __all__ = [
     "from_words",
     "generate_secret",
     "kit",
+    "owner_signing_seed",
     "parse_pod_key",
     "to_words",
 ]

@@ -18,6 +18,14 @@ def _subkey(secret: bytes, purpose: bytes, size: int = 32) -> bytes:
     return hashlib.blake2b(b"", digest_size=size, key=secret, person=purpose).digest()
 
 
+def owner_signing_seed(secret: bytes) -> bytes:
+    """Return the seed of the Ed25519 key that signs archives which the kit's owner makes alone.
+
+    Where no pod signs (`vaultd pull`), the words alone bring the key back.
+    """
+    return _subkey(secret, b"vaultd-v1-pull")
+
+
 @dataclass(frozen=True, slots=True)
 class Secrets:
     """What the twelve words open: the X25519 key, the Ed25519 key, the 8-byte check value."""

@@ -49,7 +49,23 @@ MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
 MAX_DEPTH: Final = 32
 MAX_MAP: Final = 100_000
 
-_encoder: Final = msgspec.msgpack.Encoder(order="deterministic")
+
+class Oversized:  # no dataclass, which would be encoded as a map
+    """Stands in a body for a value of `size` bytes that was not read: no record can hold it."""
+
+    __slots__ = ("size",)
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+
+def _refused(value: object) -> object:
+    if isinstance(value, Oversized):
+        raise DamageError(f"A value of {value.size:,} bytes is too large.")
+    raise TypeError
+
+
+_encoder: Final = msgspec.msgpack.Encoder(order="deterministic", enc_hook=_refused)
 
 _decoder: Final = msgspec.msgpack.Decoder(tuple[str, str, dict[str, Any]])
 

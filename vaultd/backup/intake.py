@@ -29,7 +29,7 @@ from vaultd.sources.base import Trouble
 from vaultd.state.index import AccountIndex, Change
 
 # Records whose signatures wait for the end of the reading; past these bytes some are made at once.
-_WAITING: Final = 64 * 1024 * 1024
+_WAITING: Final = 16 * 1024 * 1024
 _WORTH_THREADS: Final = 64
 _TROUBLES: Final = 20
 _UNSTORABLE: Final = (

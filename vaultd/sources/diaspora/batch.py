@@ -13,9 +13,10 @@ from sqlalchemy import Connection, Select, select
 
 from vaultd.records import Body, Finish, Json, Record
 from vaultd.sources.base import SourceAccount
-from vaultd.sources.diaspora.database import fetch_all
+from vaultd.sources.diaspora.database import STREAM, fetch_all
 from vaultd.sources.diaspora.guest import Pace
 from vaultd.sources.diaspora.packing import Item, name_of
+from vaultd.sources.diaspora.portions import portions
 from vaultd.sources.diaspora.questions.question import Question
 from vaultd.sources.diaspora.schema import NOISE, Schema
 from vaultd.sources.diaspora.scope import ListScope
@@ -67,6 +68,7 @@ class Batch:
         self.schema = schema
         self.pod_url = pod_url
         self._pace = pace or Pace()
+        self._portion = self._pace.portion(STREAM)
         self._extra: dict[tuple[str, frozenset[str]], list[str]] = {}
         self.by_user = {account.key: account for account in accounts}
         self.ties = {account.key: Ties() for account in self.by_user.values()}
@@ -92,11 +94,10 @@ class Batch:
 
     def rows(self, query: Select[Any]) -> Iterator[Row]:
         """Stream the rows of a query by column name."""
-        with self.connection.execute(query) as result:
-            names = tuple(map(str, result.keys()))  # plain ones, not of a subclass
-            for part in result.partitions():
-                yield from [dict(zip(names, row, strict=True)) for row in part]
-                self._pace.passed(len(part))
+        names = [str(column.key) for column in query.selected_columns]
+        for part in portions(self.connection, query, self._portion):
+            yield from [dict(zip(names, row, strict=True)) for row in part]
+            self._pace.passed(len(part))
 
     def fetch(self, query: Select[Any]) -> Sequence[Any]:
         """Return the rows of a narrow table at once, which costs a fraction of a stream."""
@@ -124,13 +125,12 @@ class Batch:
         chosen = [found[name] for name in (*columns, *more)]
         query = question.ordered.with_only_columns(*chosen)
         owners = self.by_person if question.by_person else self.by_user
-        with self.connection.execute(query) as result:
-            for part in result.partitions():
-                if first is not None:
-                    first(part)
-                for owner, rows in groupby(part, _FIRST):
-                    yield owners[owner], list(rows)
-                self._pace.passed(len(part))
+        for part in portions(self.connection, query, self._portion):
+            if first is not None:
+                first(part)
+            for owner, rows in groupby(part, _FIRST):
+                yield owners[owner], list(rows)
+            self._pace.passed(len(part))
 
     def more(self, table: str, known: frozenset[str]) -> list[str]:
         """Return the columns of a table that no other part of a body holds, sorted."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-STREAM: Final = 2000
+STREAM: Final = 1000
 _LENIENT: Final = "vaultd_utf8"
 _PATIENCE: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 # A peer that went away without a word is noticed within two minutes.

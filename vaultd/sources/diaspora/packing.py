@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
+from vaultd.errors import DamageError
 from vaultd.records import Body, Finish, Record, Records, encode_record
 from vaultd.sources.base import SourceAccount, Trouble
 from vaultd.sources.diaspora.values import text
 
 Item: TypeAlias = "tuple[SourceAccount, Record | Records | Trouble]"
-_UNSTORABLE: Final = (UnicodeEncodeError, OverflowError, TypeError, RecursionError)
+_UNSTORABLE: Final = (
+    UnicodeEncodeError,
+    OverflowError,
+    TypeError,
+    RecursionError,
+    DamageError,
+)
 
 
 def name_of(guid: object, number: int) -> str:
     """Return a record's id: its GUID, or the row's number where it has none."""
-    return text(guid) or f"row:{number}"
+    name = text(guid)
+    return name if name and isinstance(name, str) else f"row:{number}"
 
 
 def packed(

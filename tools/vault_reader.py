@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import mmap
+import re
 import struct
 import sys
 import unicodedata
@@ -21,19 +23,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import mnemonic
-import msgpack
-import nacl.bindings as sodium
-import nacl.exceptions
-import nacl.public
-import nacl.signing
-import zstandard
+try:
+    import mnemonic
+    import msgpack
+    import nacl.bindings as sodium
+    import nacl.exceptions
+    import nacl.public
+    import nacl.signing
+    import zstandard
+except ImportError as error:  # --help works without
+    LACKING = str(error.name)
+else:
+    LACKING = ""
 
 ARCHIVE_MAGIC = b"vaultd-archive\x00\x01"
 BLOB_MAGIC = b"vaultd-blob\x00\x00\x00\x00\x01"
 FRAME = 256 * 1024
-MAX_MANIFEST = 16 * 1024 * 1024
+MAX_MANIFEST = 1024 * 1024
 MAX_RECORD = 16 * 1024 * 1024
+MAX_VALUES = 1_000_000  # in one record
+FREE, RATIO = 64 * 1024 * 1024, 300  # what may be unpacked: this, and so much per byte stored
+NAME = re.compile(r"[0-9a-f]{32}/([0-9]{10}|blob)-[0-9a-f]{64}")
 DICTIONARY_SHA256 = "e4f9bceb50df57320c24ba0d013e5665a45fd7820a84e4de7ebe7078c0e4d195"
 
 
@@ -73,7 +83,7 @@ def derive(secret: bytes, purpose: bytes, size: int = 32) -> bytes:
     return hashlib.blake2b(b"", digest_size=size, key=secret, person=person).digest()
 
 
-def blake(data: bytes) -> bytes:
+def blake(data: bytes | memoryview) -> bytes:
     """BLAKE2b-256 as the format uses it for objects."""
     return hashlib.blake2b(data, digest_size=32, person=b"vaultd-v1-object").digest()
 
@@ -87,6 +97,7 @@ class Vault:
         recipient = bytes(self.box.public_key) + bytes(sign.verify_key)
         self.id = hashlib.blake2b(recipient, digest_size=16, person=b"vaultd-v1-id").hexdigest()
         self.folder = folder
+        self.stored = self.unpacked = 0
         self.zstd = zstandard.ZstdDecompressor(
             dict_data=zstandard.ZstdCompressionDict(dictionary), max_window_size=1 << 20
         )
@@ -98,13 +109,16 @@ class Vault:
         for name in self.names[:-1]:  # one signer only: bare words cannot tell which is yours
             self.open(name, ARCHIVE_MAGIC)
 
-    def open(self, name: str, magic: bytes) -> tuple[dict[str, Any], bytes, bytes, bytes]:
+    def open(self, name: str, magic: bytes) -> tuple[dict[str, Any], bytes, bytes, memoryview]:
         """Check an object's hash and both signatures; return header, clear part, key, rest."""
-        try:
-            data = (self.folder / name).read_bytes()
-        except FileNotFoundError as error:
-            raise Damage(f"{name} is missing") from error
-        if len(data) < 20 + 128 or data[:16] != magic:
+        path = self.folder / name
+        if not NAME.fullmatch(name) or not path.is_file():
+            raise Damage(f"{name[:120]!r} is missing, or no object's name")
+        if path.stat().st_size < 20 + 128:
+            raise Damage(f"{name} is cut")
+        with path.open("rb") as file:  # mapped, not read: an object may be larger than memory
+            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        if data[:16] != magic:
             raise Damage(f"{name} does not start as an object of format 1")
         (length,) = struct.unpack_from("<I", data, 16)
         end = 20 + length
@@ -113,8 +127,8 @@ class Vault:
         try:
             header = msgpack.unpackb(data[20:end], raw=False)
             pod = nacl.signing.VerifyKey(header["pod"])
-            pod.verify(b"vaultd-v1-header" + data[:end], data[end : end + 64])
-            pod.verify(b"vaultd-v1-whole\0" + blake(data[:-64]), data[-64:])
+            pod.verify(b"vaultd-v1-header" + bytes(data[:end]), bytes(data[end : end + 64]))
+            pod.verify(b"vaultd-v1-whole\0" + blake(data[:-64]), bytes(data[-64:]))
         except (nacl.exceptions.BadSignatureError, ValueError, KeyError, TypeError) as error:
             raise Damage(f"{name} is not what its pod signed") from error
         if magic == ARCHIVE_MAGIC:
@@ -125,27 +139,30 @@ class Vault:
             raise Damage(f"{name} stands under another object's name")
         if getattr(self, "pod", header["pod"]) != header["pod"]:
             raise Damage(f"{name} is signed by another pod than the vault's first archive")
-        for wrapped in header["recipients"]:
+        self.stored += len(data)
+        for wrapped in header["recipients"][:16]:
             try:
                 key = nacl.public.SealedBox(self.box).decrypt(wrapped["box"])
             except nacl.exceptions.CryptoError:
                 continue
-            return header, data[: end + 64], key, data[end + 64 : -64]
+            return header, bytes(data[: end + 64]), key, data[end + 64 : -64]
         raise WrongWords(f"{name} is not sealed to these words")
 
     def chunks(
-        self, name: str, place: bytes, clear: bytes, key: bytes, rest: bytes
+        self, name: str, place: bytes, clear: bytes, key: bytes, rest: memoryview
     ) -> Iterator[tuple[bytes, int]]:
         """Yield (plain chunk, offset after it) of the section that starts `rest`."""
         state = sodium.crypto_secretstream_xchacha20poly1305_state()
-        sodium.crypto_secretstream_xchacha20poly1305_init_pull(state, rest[:24], key)
+        sodium.crypto_secretstream_xchacha20poly1305_init_pull(state, bytes(rest[:24]), key)
         ad: bytes = place + blake(clear)
         offset, tag = 24, 0
         while tag != 3:
             if len(rest) < offset + 4:
                 raise Damage(f"{name} is cut")
             (length,) = struct.unpack_from("<I", rest, offset)
-            cipher = rest[offset + 4 : offset + 4 + length]
+            if length > (MAX_MANIFEST if place == b"manifest" else FRAME + 8192):
+                raise Damage(f"{name} claims a chunk of {length} bytes")
+            cipher = bytes(rest[offset + 4 : offset + 4 + length])
             try:
                 plain, tag = sodium.crypto_secretstream_xchacha20poly1305_pull(state, cipher, ad)
             except (nacl.exceptions.CryptoError, ValueError) as error:
@@ -160,8 +177,9 @@ class Vault:
             plain: bytes = self.zstd.stream_reader(data).read(limit + 1)
         except zstandard.ZstdError as error:
             raise Damage(f"a frame cannot be decompressed: {error}") from error
-        if len(plain) > limit:
-            raise Damage("a frame unpacks to too much")
+        self.unpacked += len(plain)
+        if len(plain) > limit or self.unpacked > FREE + RATIO * self.stored:
+            raise Damage("what is stored unpacks to far more than an account holds")
         return plain
 
     def archive(self, name: str) -> tuple[dict[str, Any], Iterator[list[Any]]]:
@@ -171,13 +189,27 @@ class Vault:
         manifest = msgpack.unpackb(self.unpack(packed, MAX_MANIFEST), raw=False)
         return manifest, self.records(name, clear, key, rest[offset:])
 
-    def records(self, name: str, clear: bytes, key: bytes, rest: bytes) -> Iterator[list[Any]]:
+    def records(self, name: str, clear: bytes, key: bytes, rest: memoryview) -> Iterator[list[Any]]:
         """Records are one msgpack stream, cut into frames."""
-        unpacker = msgpack.Unpacker(raw=False, max_buffer_size=MAX_RECORD)
+        held = 0
+
+        def count(value: Any) -> Any:
+            nonlocal held
+            held += len(value) + 1
+            if held > MAX_VALUES:
+                raise Damage(f"{name} holds a record of too many values")
+            return value
+
+        unpacker = msgpack.Unpacker(
+            raw=False, max_buffer_size=MAX_RECORD, list_hook=count, object_hook=count
+        )
         for plain, _ in self.chunks(name, b"records", clear, key, rest):
             if plain[0] == 1:
                 unpacker.feed(self.unpack(plain[1:], FRAME))
-                yield from unpacker
+                for record in unpacker:
+                    held = 0
+                    self.unpacked += 64  # its place in memory
+                    yield record
             elif plain[0] != 0:
                 raise Damage(f"{name} holds a chunk of an unknown type")
 
@@ -188,19 +220,21 @@ class Vault:
             raise Damage(f"there is no archive {sequence}")
         manifest, _ = self.archive(names[-1])
         older = sorted(manifest["archives"], key=lambda ref: -int(ref["sequence"]))
-        seen: set[tuple[str, str]] = set()
+        seen: set[bytes] = set()
         for name in [names[-1], *(str(ref["name"]) for ref in older)]:
             for kind, record_id, body in self.archive(name)[1]:
-                if (kind, record_id) not in seen:
-                    seen.add((kind, record_id))
+                mark = blake(f"{kind}\0{record_id}".encode())[:12]
+                if mark not in seen:
+                    seen.add(mark)
                     if body is not None:
                         yield [kind, record_id, body]
 
-    def blob(self, name: str) -> bytes:
-        """Return a picture."""
+    def blob(self, name: str) -> Iterator[bytes]:
+        """Yield the pieces of a picture."""
         _, clear, key, rest = self.open(name, BLOB_MAGIC)
-        pieces = [p for p, _ in self.chunks(name, b"blob", clear, key, rest)]
-        return b"".join(p[1:] for p in pieces if p[0] == 2)
+        for piece, _ in self.chunks(name, b"blob", clear, key, rest):
+            if piece[0] == 2:
+                yield piece[1:]
 
 
 def main() -> int:
@@ -212,6 +246,9 @@ def main() -> int:
     parser.add_argument("--blobs", type=Path, help="write the pictures here")
     parser.add_argument("--dictionary", type=Path, help="records-v1.zdict")
     options = parser.parse_args()
+    if LACKING:
+        print(f"vault_reader: it needs the Python library {LACKING}", file=sys.stderr)
+        return 2
     default = Path(__file__).resolve().parents[1] / "vaultd" / "vault" / "records-v1.zdict"
     dictionary = (options.dictionary or default).read_bytes()
     if hashlib.sha256(dictionary).hexdigest() != DICTIONARY_SHA256:
@@ -219,18 +256,29 @@ def main() -> int:
         return 2
     try:
         text = kit_words(options.kit.read_text("utf-8"))
-        secret = secret_from_words(text)
-        vault = Vault(options.folder, secret, dictionary)
+        vault = Vault(options.folder, secret_from_words(text), dictionary)
+        written: set[str] = set()
         for kind, record_id, body in vault.snapshot(options.sequence):
-            print(json.dumps({"kind": kind, "id": record_id, "body": body}, ensure_ascii=False))
-            if kind == "photo" and options.blobs and "blob" in body:
-                picture = vault.blob(body["blob"]["name"])
-                (options.blobs / body["blob"]["name"].split("-")[-1]).write_bytes(picture)
+            record = {"kind": kind, "id": record_id, "body": body}
+            print(json.dumps(record, ensure_ascii=sys.stdout.isatty()))
+            name = body["blob"]["name"] if kind == "photo" and "blob" in body else ""
+            if options.blobs and name and name not in written:
+                if not NAME.fullmatch(name):
+                    raise Damage(f"{name[:120]!r} is no picture's name")
+                written.add(name)
+                with (options.blobs / name[-64:]).open("wb") as file:
+                    file.writelines(vault.blob(name))
     except WrongWords as error:
         print(f"vault_reader: {error}", file=sys.stderr)
         return 5
-    except Damage as error:
+    except OSError as error:
         print(f"vault_reader: {error}", file=sys.stderr)
+        return 2
+    except (
+        Damage, msgpack.UnpackException, ValueError, KeyError, TypeError, RecursionError,
+        StopIteration, AttributeError,
+    ) as error:  # fmt: skip
+        print(f"vault_reader: {error or 'a record is not one'}", file=sys.stderr)
         return 4
     return 0
 

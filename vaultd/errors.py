@@ -59,6 +59,13 @@ class ForgeryError(DamageError):
     code = "forged"
 
 
+class TooLargeError(VaultdError):
+    """Stored bytes unpack to far more than such an account can be."""
+
+    exit_code = 4
+    code = "too-large"
+
+
 class WrongKeyError(VaultdError):
     """The words or the key do not open this vault, or are not valid words at all."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgpack
 import msgspec
@@ -18,6 +18,8 @@ from vaultd.errors import DamageError
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Body: TypeAlias = "dict[str, Json]"
 Finish: TypeAlias = "Callable[[Body], Body]"
+_AROUND: Final = 16  # the array that a body stands in
+_Held = TypeVar("_Held", list[Any], dict[Any, Any])
 
 KINDS: Final = (
     "account",
@@ -48,6 +50,7 @@ KINDS: Final = (
 MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
 MAX_DEPTH: Final = 32
 MAX_MAP: Final = 100_000
+MAX_VALUES: Final = 1_000_000  # in one record: each takes up to 75 times its bytes in memory
 
 
 class Oversized:  # no dataclass, which would be encoded as a map
@@ -176,9 +179,12 @@ def check_stored(value: object) -> StoredRecord:
 
 
 def _check_depth(value: object) -> None:
-    level = [value]
+    level, held = [value], 0
     for _ in range(MAX_DEPTH):
         deeper: list[object] = []
+        held += sum(len(item) + 1 for item in level if isinstance(item, dict | list))
+        if held > MAX_VALUES:
+            raise DamageError(f"A record in the archive holds more than {MAX_VALUES:,} values.")
         for item in level:
             values: Iterable[object] = ()
             if isinstance(item, dict):
@@ -200,14 +206,26 @@ def _all_text(keys: Iterable[object]) -> bool:
 
 
 def record_unpacker() -> msgpack.Unpacker:
-    """Return a streaming unpacker bounded to one record's size, for untrusted bytes."""
+    """Return a streaming unpacker bounded to one record's size and number of values, for
+    untrusted bytes; it raises ValueError beyond them."""
+    held = 0
+
+    def counted(value: _Held) -> _Held:
+        nonlocal held
+        held += len(value) + 1
+        if held > MAX_VALUES + _AROUND:
+            raise ValueError("too many values")
+        return value
+
     return msgpack.Unpacker(
         raw=False,
         strict_map_key=True,
+        list_hook=counted,
+        object_hook=counted,
         max_buffer_size=MAX_RECORD_BYTES,
         max_str_len=MAX_RECORD_BYTES,
         max_bin_len=0,
         max_ext_len=0,
-        max_array_len=1_000_000,
+        max_array_len=MAX_VALUES,
         max_map_len=MAX_MAP,
     )

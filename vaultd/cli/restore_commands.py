@@ -162,6 +162,7 @@ def verify(
                 "bytes": result.bytes,
                 "records": result.records if vault is not None else None,
                 "problems": [_problem(p.code, p.object, p.sentence) for p in result.problems],
+                "problems_unlisted": result.unlisted,
             }
         )
     else:
@@ -176,7 +177,7 @@ def verify(
             "✓" if not result.problems else "✗",
             f"{plural(result.vaults, 'vault')}, {plural(result.archives, 'archive')}, "
             f"{plural(result.blobs, 'blob')}, {size(result.bytes)} read{records}: "
-            + ("all sound." if not result.problems else plural(len(result.problems), "problem")),
+            + ("all sound." if not result.problems else plural(result.found, "problem")),
             ok=not result.problems,
         )
     return DamageError.exit_code if result.problems else 0
@@ -197,6 +198,11 @@ def verify(
 @SINCE
 @UNTIL
 @click.option("--post", metavar="GUID", help="Only this post and what is on it.")
+@click.option(
+    "--unpack-limit",
+    metavar="SIZE",
+    help="Allow so much although what is stored is far smaller, such as 10GB.",
+)
 @click.option("--force", is_flag=True, help="Replace what an earlier restore left in --out.")
 @click.option("--email", metavar="ADDRESS", help="With --format diaspora: the new account's.")
 @ACCOUNT
@@ -214,6 +220,7 @@ def restore(
     since: str | None,
     until: str | None,
     post: str | None,
+    unpack_limit: str | None,
     force: bool,
     email: str | None,
     account: str | None,
@@ -223,12 +230,14 @@ def restore(
     as_json: bool,
 ) -> int:
     """Get an account back from kit and place, as a diaspora archive, as pages, or as records."""
+    from vaultd.config import byte_count
     from vaultd.restore.out_folder import prepare
     from vaultd.restore.snapshot import Snapshot
     from vaultd.selection import select
 
     _check_email(email, form)
     selection = select(only, since, until, post or "")
+    allowed = byte_count(unpack_limit, "--unpack-limit") if unpack_limit else 0
     vault, _, _ = open_kit(
         kit_source,
         place_text,
@@ -238,7 +247,7 @@ def restore(
         vault_id=vault_id,
         when=when,
     )
-    snapshot = Snapshot(vault, vault.at(when), selection)
+    snapshot = Snapshot(vault, vault.at(when), selection, unpack_limit=allowed)
     if post and not any(record.id == post for record in snapshot.records({"post"})):
         raise UsageError(
             f"There is no post {post[:80]!r} of {snapshot.manifest.account} as of "

@@ -1,17 +1,19 @@
 """A point in time, opened from kit and place only: newest archive first, streaming.
 
-Memory holds one 8-byte digest per record of all archives but the oldest, never the records.
+Memory holds one 8-byte digest per record of all archives but the oldest, never the records; and of
+all points their manifests, up to a bound.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
-from itertools import chain
+from itertools import chain, islice
+from typing import Final
+
+import msgspec
 
 from vaultd.clock import parse_rfc3339
 from vaultd.errors import (
@@ -20,18 +22,33 @@ from vaultd.errors import (
     NoVaultError,
     ObjectMissing,
     PlaceError,
+    TooLargeError,
     UsageError,
     VaultdError,
     WrongKeyError,
 )
 from vaultd.keys import Secrets, fingerprint
 from vaultd.records import Body, StoredRecord
+from vaultd.restore.seen import Seen
 from vaultd.selection import EVERYTHING, Selection
+from vaultd.vault.allowance import Allowance
 from vaultd.vault.blobs import read_blob
-from vaultd.vault.listing import Entry, Problem, VaultListing, describe, open_vault
-from vaultd.vault.manifest import Manifest
+from vaultd.vault.listing import (
+    MAX_PROBLEMS,
+    Entry,
+    Problem,
+    VaultListing,
+    describe,
+    open_vault,
+)
+from vaultd.vault.manifest import ArchiveRef, Manifest
 from vaultd.vault.place import Place
 from vaultd.vault.reader import ArchiveReader
+
+_MEMORY: Final = 48 * 1024 * 1024  # of manifests, about
+_REFERENCE: Final = 350
+_BLOB_KEYS: Final = 64
+_NOTED: Final = 5_000
 
 
 @dataclass(slots=True)
@@ -157,22 +174,7 @@ def open_with_kit(place: Place, secrets: Secrets, pods: Collection[bytes]) -> Va
                 hint="Use the kit file that names the pod key, or say --pod-key pod1….",
             )
     vault = Vault(place, secrets, listing, trusted, [], list(listing.problems), bool(pods))
-    stored = {entry.name for entry in listing.entries}
-    for entry in listing.entries:
-        if entry.header is None:
-            continue
-        try:
-            reader = ArchiveReader(place, entry.name, secrets, trusted)
-        except ObjectMissing as error:
-            vault.problems.append(describe(error, entry.name))
-            continue
-        except PlaceError:
-            raise
-        except VaultdError as error:
-            vault.problems.append(describe(error, entry.name))
-            continue
-        there = all(ref.name in stored for ref in reader.manifest.archives)
-        vault.points.append(Point(entry, reader.manifest, there))
+    _read_points(vault)
     if not vault.points and vault.problems and all(p.code == "wrong-key" for p in vault.problems):
         raise WrongKeyError(vault.problems[0].sentence)
     if not vault.points and any(p.code == "forged" for p in vault.problems):
@@ -180,20 +182,70 @@ def open_with_kit(place: Place, secrets: Secrets, pods: Collection[bytes]) -> Va
     return vault
 
 
+def _read_points(vault: Vault) -> None:
+    """Open the archives, newest first: what is hostile must not hide the newest."""
+    stored = {entry.name for entry in vault.listing.entries}
+    shared: dict[ArchiveRef, ArchiveRef] = {}
+    memory = 0
+    problems: list[Problem] = []
+    for entry in reversed(vault.listing.entries):
+        if entry.header is None:
+            continue
+        try:
+            reader = ArchiveReader(vault.place, entry.name, vault.secrets, vault.pods)
+        except VaultdError as error:
+            if isinstance(error, PlaceError) and not isinstance(error, ObjectMissing):
+                raise
+            problems.append(describe(error, entry.name))
+            continue
+        known = len(shared)
+        refs = tuple(shared.setdefault(ref, ref) for ref in reader.manifest.archives)
+        memory += reader.manifest.weight + 8 * len(refs) + _REFERENCE * (len(shared) - known)
+        if memory > _MEMORY and vault.points:
+            problems.append(_too_many(vault, entry))
+            break
+        manifest = msgspec.structs.replace(reader.manifest, archives=refs)
+        vault.points.append(Point(entry, manifest, all(ref.name in stored for ref in refs)))
+    vault.points.reverse()
+    vault.problems += reversed(problems[:MAX_PROBLEMS])
+
+
+def _too_many(vault: Vault, entry: Entry) -> Problem:
+    return Problem(
+        TooLargeError.code,
+        vault.listing.vault_id,
+        f"Archive {entry.sequence} and those before it are left out: what this vault's archives "
+        "say of themselves is more than that of any account.",
+    )
+
+
 class Snapshot:
     """The account at one point; satisfies `vaultd.restore.point.RestorePoint`."""
 
-    def __init__(self, vault: Vault, point: Point, selection: Selection = EVERYTHING) -> None:
+    def __init__(
+        self,
+        vault: Vault,
+        point: Point,
+        selection: Selection = EVERYTHING,
+        *,
+        unpack_limit: int = 0,
+    ) -> None:
+        self._unpack_limit = unpack_limit
         self._vault = vault
         self._selection = selection
         self._part = selection.part
         self.manifest = point.manifest
         self.sequence = point.entry.sequence
         self.damage: list[str] = []
+        self._noted: set[str] = set()
+        self._opened: set[str] = set()
+        self._pictures = Allowance(unpack_limit)
         self.restored: Counter[str] = Counter()
         refs = sorted(point.manifest.archives, key=lambda ref: ref.sequence, reverse=True)
         self._names = [point.entry.name, *(ref.name for ref in refs)]
-        self._blob_keys = frozenset(p.manifest.blob_key for p in vault.points)
+        # A lost state begins a new one; more than a few would be tried on every picture.
+        keys = dict.fromkeys(p.manifest.blob_key for p in reversed(vault.points))
+        self._blob_keys = frozenset(islice(keys, _BLOB_KEYS))
 
     @property
     def part(self) -> str:
@@ -208,10 +260,10 @@ class Snapshot:
         return chain.from_iterable(self._batches(kinds))
 
     def _batches(self, kinds: Collection[str] | None) -> Iterator[list[StoredRecord]]:
-        seen = _Seen()
+        seen, allowance = Seen(), Allowance(self._unpack_limit)
         for number, name in enumerate(self._names):
             oldest = number == len(self._names) - 1
-            for batch in self._archive(name):
+            for batch in self._archive(name, allowance):
                 if kinds is not None:
                     batch = [record for record in batch if record.kind in kinds]
                 if number or not oldest:
@@ -225,10 +277,12 @@ class Snapshot:
                     )
                 ]
 
-    def _archive(self, name: str) -> Iterator[list[StoredRecord]]:
+    def _archive(self, name: str, allowance: Allowance) -> Iterator[list[StoredRecord]]:
         try:
             reader = ArchiveReader(self._vault.place, name, self._vault.secrets, self._vault.pods)
-            yield from reader.batches()
+            yield from reader.batches(allowance)
+        except TooLargeError:
+            raise
         except VaultdError as error:
             if isinstance(error, PlaceError) and error.code != "missing":
                 raise
@@ -237,9 +291,17 @@ class Snapshot:
             )
 
     def note(self, sentence: str) -> None:
-        """Add a damage sentence once."""
-        if sentence not in self.damage:
+        """Add a damage sentence once; of more than can be of use, that there are more."""
+        if len(self._noted) == _NOTED:
+            sentence = "There is more damage than is listed here; `vaultd verify` counts it."
+        if len(self._noted) <= _NOTED and sentence not in self._noted:
+            self._noted.add(sentence)
             self.damage.append(sentence)
+
+    @property
+    def pictures(self) -> Mapping[str, int]:
+        """The names and sizes of the pictures that the place lists."""
+        return self._vault.listing.blobs
 
     def open_blob(self, body: Body) -> Iterator[bytes]:
         """Yield the plain pieces of a photo record's picture.
@@ -250,37 +312,16 @@ class Snapshot:
         name = blob.get("name") if isinstance(blob, dict) else None
         if not isinstance(name, str) or not name.startswith(self._vault.listing.vault_id + "/"):
             raise DamageError("The photo record names no picture of this vault.")
+        again = name in self._opened
+        self._opened.add(name)
         try:
-            yield from read_blob(
+            for piece in read_blob(
                 self._vault.place, name, self._vault.secrets, self._blob_keys, self._vault.pods
-            )
+            ):
+                # Many photo records may name one picture.
+                self._pictures.take(name, len(piece), 0 if again else len(piece))
+                yield piece
         except (DamageError, PlaceError) as error:
             if isinstance(error, DamageError) or error.code == "missing":
                 self.note(str(error))
             raise
-
-
-class _Seen:
-    """Which records came already, as 8-byte digests under a key that nobody else has."""
-
-    def __init__(self) -> None:
-        self._hash = hashlib.blake2b(digest_size=8, key=os.urandom(16))
-        self._marks: set[int] = set()
-
-    def new(self, records: Iterable[StoredRecord], *, remember: bool) -> list[StoredRecord]:
-        """Return those records that did not come before; remembers them where it is asked."""
-        marks = self._marks
-        found = []
-        for record in records:
-            mark = self._mark(record)
-            if mark not in marks:
-                found.append(record)
-                if remember:
-                    marks.add(mark)
-        return found
-
-    def _mark(self, record: StoredRecord) -> int:
-        # A copy spares the keyed hash its first block.
-        digest = self._hash.copy()
-        digest.update(f"{record.kind}\0{record.id}".encode("utf-8", "surrogatepass"))
-        return int.from_bytes(digest.digest(), "big")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 from vaultd.backends.folder import FolderBackend
-from vaultd.errors import DamageError, ObjectMissing, VaultdError
+from vaultd.errors import DamageError, ObjectMissing, TooLargeError, VaultdError
 from vaultd.restore.forks import in_forks
 from vaultd.vault.header import Header
 from vaultd.vault.integrity import ArchiveCheck, check_blob
@@ -21,13 +21,15 @@ from vaultd.vault.listing import Problem, arrange, describe, list_vault
 from vaultd.vault.place import Place
 
 if TYPE_CHECKING:
-    from vaultd.restore.snapshot import Vault
+    from vaultd.records import Body
+    from vaultd.restore.snapshot import Snapshot, Vault
 
 _AT_ONCE: Final = 8  # vaults of a far place read at the same time
 _FIRST: Final = 10
 _FAR: Final = 0.01  # seconds a vault
 _STEP: Final = 16  # vaults of a near place that a thread takes at a time
-_IN_MEMORY: Final = 500_000  # names
+_IN_MEMORY: Final = 200_000  # names
+_PROBLEMS: Final = 10_000
 
 _Listed: TypeAlias = "tuple[str, dict[str, int] | None]"
 
@@ -41,11 +43,23 @@ class Verification(msgspec.Struct):
     bytes: int = 0
     records: int = 0
     problems: list[Problem] = []
+    known: set[Problem] = set()  # those in `problems`
+    unlisted: int = 0
 
     def add(self, problem: Problem) -> None:
-        """Note a problem once."""
-        if problem not in self.problems:
-            self.problems.append(problem)
+        """Note a problem once; of more than can be of use only the number is kept."""
+        if problem in self.known:
+            return
+        if len(self.problems) >= _PROBLEMS:
+            self.unlisted += 1
+            return
+        self.known.add(problem)
+        self.problems.append(problem)
+
+    @property
+    def found(self) -> int:
+        """How many problems there are, those not listed included."""
+        return len(self.problems) + self.unlisted
 
     def take(self, other: Verification) -> None:
         """Add what was found elsewhere."""
@@ -54,6 +68,7 @@ class Verification(msgspec.Struct):
         self.blobs += other.blobs
         self.bytes += other.bytes
         self.records += other.records
+        self.unlisted += other.unlisted
         for problem in other.problems:
             self.add(problem)
 
@@ -135,21 +150,22 @@ def _verify_vaults(place: Place, vaults: Iterable[_Listed]) -> Verification:
 def _verify_vault(place: Place, vault_id: str, objects: Mapping[str, int]) -> Verification:
     result = Verification(vaults=1)
     pods: dict[bytes, str] = {}
-    later: list[Problem] = []
+    later = Verification()
 
     def header_of(name: str, size: int) -> Header:
         check = ArchiveCheck(place, name, size)
         try:
             check.finish()
         except (DamageError, ObjectMissing) as error:
-            later.append(describe(error, name))
+            later.add(describe(error, name))
         else:
             pods.setdefault(check.header.pod, name)
         return check.header
 
     listing = arrange(vault_id, objects, header_of)
-    for problem in (*listing.problems, *later):
+    for problem in listing.problems:
         result.add(problem)
+    result.take(later)
     result.archives = len(listing.entries)
     result.blobs = len(listing.blobs)
     result.bytes = sum(entry.size for entry in listing.entries) + sum(listing.blobs.values())
@@ -196,19 +212,21 @@ def _verify_newest(vault: Vault, result: Verification) -> None:
     from vaultd.restore.snapshot import Snapshot
 
     snapshot = Snapshot(vault, vault.points[-1])
-    counts: Counter[str] = Counter()
-    for record in snapshot.records():
-        counts[record.kind] += 1
-        if record.kind != "photo" or record.body is None or "blob" not in record.body:
-            continue
-        try:
-            for _ in snapshot.open_blob(record.body):
-                pass
-        except VaultdError as error:
-            result.add(Problem(error.code, f"photo {record.id}", str(error)))
     name = vault.points[-1].entry.name
+    counts: Counter[str] = Counter()
+    pictures: set[str] = set()
+    try:
+        for record in snapshot.records():
+            counts[record.kind] += 1
+            if record.kind == "photo" and record.body is not None and "blob" in record.body:
+                _verify_picture(snapshot, record.id, record.body, pictures, result)
+    except TooLargeError as error:
+        result.add(describe(error, name))
+        return
+    named = {problem.object for problem in result.problems}
+    named |= {problem.sentence.split(" ", 1)[0] for problem in result.problems}
     for sentence in snapshot.damage:
-        if all(sentence.split(" ")[0] not in problem.sentence for problem in result.problems):
+        if sentence.split(" ", 1)[0] not in named:
             result.add(Problem("damaged", name, sentence))
     for kind, expected in snapshot.manifest.counts.items():
         if counts[kind] != expected:
@@ -219,3 +237,20 @@ def _verify_newest(vault: Vault, result: Verification) -> None:
                     f"{counts[kind]} of {expected} {kind} records are there.",
                 )
             )
+
+
+def _verify_picture(
+    snapshot: Snapshot, record_id: str, body: Body, seen: set[str], result: Verification
+) -> None:
+    """Read the picture of a photo record, each once."""
+    blob = body["blob"]
+    name = str(blob.get("name")) if isinstance(blob, dict) else ""
+    if name in seen:
+        return
+    if name in snapshot.pictures:
+        seen.add(name)
+    try:
+        for _ in snapshot.open_blob(body):
+            pass
+    except VaultdError as error:
+        result.add(Problem(error.code, f"photo {record_id}", str(error)))

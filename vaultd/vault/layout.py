@@ -10,7 +10,7 @@ from typing import Final
 ARCHIVE_MAGIC: Final = b"vaultd-archive\x00\x01"
 BLOB_MAGIC: Final = b"vaultd-blob\x00\x00\x00\x00\x01"
 MAX_HEADER: Final = 64 * 1024
-MAX_MANIFEST: Final = 16 * 1024 * 1024
+MAX_MANIFEST: Final = 1024 * 1024
 FRAME_PLAIN: Final = 256 * 1024
 FRAME_TAIL: Final = 17  # secretstream adds a tag byte and a 16-byte authenticator
 MAX_RECIPIENTS: Final = 16

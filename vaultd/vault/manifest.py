@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from vaultd.clock import parse_rfc3339
 from vaultd.errors import DamageError
-from vaultd.vault.layout import MAX_MANIFEST
+from vaultd.vault.layout import MAX_MANIFEST, MAX_NEEDS, MAX_TIME
+
+MAX_KINDS: Final = 1000
+_Name = Annotated[str, Meta(max_length=200)]
+_Text = Annotated[str, Meta(max_length=4096)]
 
 
 class ArchiveRef(msgspec.Struct, frozen=True):
     """An earlier archive that is part of this point in time."""
 
     sequence: int
-    name: str
+    name: _Name
     size: int
-    hash: bytes
+    hash: Annotated[bytes, Meta(max_length=32)]
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -30,19 +35,26 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `selection` says, where it is not empty, that this archive holds only a part of the account.
     """
 
-    account: str
-    guid: str
-    username: str
-    public_key: str
-    time: str
+    account: _Text
+    guid: _Text
+    username: _Text
+    public_key: Annotated[str, Meta(max_length=64 * 1024)]
+    time: Annotated[str, Meta(max_length=MAX_TIME)]
     sequence: int
-    archives: tuple[ArchiveRef, ...]
-    counts: dict[str, int]
-    changes: dict[str, tuple[int, int, int]]
-    blob_key: bytes
-    pod_url: str
-    software: str
-    selection: str = ""
+    archives: Annotated[tuple[ArchiveRef, ...], Meta(max_length=MAX_NEEDS)]
+    counts: Annotated[dict[_Name, int], Meta(max_length=MAX_KINDS)]
+    changes: Annotated[dict[_Name, tuple[int, int, int]], Meta(max_length=MAX_KINDS)]
+    blob_key: Annotated[bytes, Meta(max_length=64)]
+    pod_url: _Text
+    software: _Text
+    selection: _Text = ""
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes, besides its `archives`."""
+        texts = self.account + self.username + self.public_key + self.pod_url + self.selection
+        texts += self.guid + self.software
+        return 1000 + len(texts) + 150 * len(self.counts) + 300 * len(self.changes)
 
 
 _encoder: Final = msgspec.msgpack.Encoder(order="deterministic")

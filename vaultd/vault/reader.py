@@ -12,6 +12,7 @@ from itertools import chain
 from vaultd.errors import DamageError, WrongKeyError
 from vaultd.keys import Secrets
 from vaultd.records import StoredRecord
+from vaultd.vault.allowance import RECORD, Allowance
 from vaultd.vault.clear_header import read_clear_header, unknown_pod
 from vaultd.vault.compression import decompress
 from vaultd.vault.file_key import unwrap_key
@@ -71,15 +72,20 @@ class ArchiveReader:
         return manifest
 
     def records(self) -> Iterator[StoredRecord]:
-        """Yield the records in the order written; raises DamageError at the first damage.
+        """Yield the records in the order written; raises DamageError at the first damage, and
+        TooLargeError.
 
         Everything yielded is authentic; after the last one the hash in the name and the pod's
         end signature are checked too.
         """
         return chain.from_iterable(self.batches())
 
-    def batches(self) -> Iterator[list[StoredRecord]]:
-        """Yield what `records` does, in lists of at most a frame: less work for each record."""
+    def batches(self, allowance: Allowance | None = None) -> Iterator[list[StoredRecord]]:
+        """Yield what `records` does, in lists of at most a frame: less work for each record.
+
+        What it unpacks to counts towards `allowance`, the archive's own if there is none.
+        """
+        allowance = allowance or Allowance()
         records = RecordStream(self.name)
         chunks = read_section(
             self._key, binding(b"records", self._clear), self._stream.read_exact, self.name
@@ -90,7 +96,15 @@ class ArchiveReader:
                 continue
             if kind != bytes([FRAME_RECORDS]):
                 raise DamageError(f"{self.name} holds a chunk of an unknown type.")
-            yield from records.feed(decompress(payload))
+            plain = decompress(payload)
+            allowance.take(self.name, len(plain), len(chunk))
+            left = len(plain)
+            for batch in records.feed(plain):
+                left -= RECORD * len(batch)
+                if left < 0:
+                    allowance.take(self.name, -left)
+                    left = 0
+                yield batch
         records.end()
         self._check_end()
 

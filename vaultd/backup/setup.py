@@ -13,6 +13,7 @@ from vaultd.backends.place import open_place
 from vaultd.backends.trial import measure
 from vaultd.backup.enroll import RECOVERY_FILE, load_recovery
 from vaultd.backup.newcomers import count_sentence, names_not_enrolled
+from vaultd.backup.open_secrets import open_secrets
 from vaultd.backup.own_setting import open_own_target
 from vaultd.backup.pod_signs import missing_pictures, wrong_url
 from vaultd.backup.room import Room
@@ -42,7 +43,7 @@ def open_source(config: Config) -> DiasporaSource:
     """Return the pod's source as the config names it."""
     limits = config.limits
     return DiasporaSource(
-        config.pod.database,
+        config.pod.database_url,
         config.pod.url,
         Path(config.pod.uploads),
         statement_timeout=duration(
@@ -53,11 +54,13 @@ def open_source(config: Config) -> DiasporaSource:
     )
 
 
-def check_all(config: Config, only: str | None = None) -> list[Check]:
+def check_all(
+    config: Config, only: str | None = None, config_file: Path | None = None
+) -> list[Check]:
     """Check database, pictures, state, keys and every target, or `only` one target.
 
     `only` may also be `USER@own`, the target that a user gave. Never raises for what it checks;
-    UsageError when there is no such target.
+    UsageError when there is no such target. `config_file` is asked whether others may read it.
     """
     if only is not None and only.endswith(f"@{OWN}"):
         return _guarded(f"target {only}", partial(_own_target, config, only))
@@ -69,6 +72,10 @@ def check_all(config: Config, only: str | None = None) -> list[Check]:
     results = []
     if only is None:
         results = [Check("config", True, f"pod {config.pod.url}, {len(config.targets)} target(s)")]
+        state = Path(config.state.path)
+        if config_file is not None:
+            lying_open = open_secrets(config_file, state / "pod.key")
+            results += [Check("secrets", False, each, 2) for each in lying_open]
         results += _guarded("database", lambda: _database(config))
         results += _guarded("uploads", lambda: _uploads(config))
         results += _guarded("state", lambda: _state(config))

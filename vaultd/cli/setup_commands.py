@@ -124,7 +124,7 @@ def _who_runs_it(state: Path) -> None:
 def check(target: str | None, config_path: Path | None, as_json: bool) -> int:
     """Check config, database, schema, pictures, keys and targets; a line each."""
     config = open_config(config_path)
-    results = check_all(config, target)
+    results = check_all(config, target, config_path or default_path(os.environ))
     if as_json:
         emit_json(
             {

@@ -13,6 +13,9 @@ DEFAULT_TEXT: Final = """\
 url = "https://pod.example"
 # The pod's database; a user that may only SELECT is enough. mysql:// and sqlite:/// too.
 database = "postgresql://reader@localhost/diaspora"
+# Its password, if it has one: { file = "/etc/vaultd/database" } or { credential = "database" }.
+# Without, ~/.pgpass of vaultd's user (or PGPASSFILE) is looked into, and sockets need none.
+# database_password = { file = "/etc/vaultd/database" }
 # The pod's public/uploads folder, for the pictures.
 uploads = "/srv/diaspora/public/uploads"
 

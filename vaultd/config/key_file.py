@@ -14,16 +14,18 @@ from vaultd.errors import ConfigError
 
 KEY_BYTES: Final = 32
 _LONGEST: Final = 1024
+_OF_SERVICE: Final = "/run/credentials/vaultd.service"
 _HOW: Final = "`(umask 077; openssl rand -base64 32 > FILE)` makes one."
 
 
 def credential_path(name: str, where: str) -> Path:
     """Return the file of a systemd credential; raises ConfigError where there is none."""
-    folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    # Beside the running service a command by hand finds what systemd gave to that.
+    folder = os.environ.get("CREDENTIALS_DIRECTORY", "") or _OF_SERVICE
     if not folder or name != Path(name).name or not (Path(folder) / name).is_file():
         raise ConfigError(
             f"{where}: there is no systemd credential {name[:80]!r} here.",
-            hint="Add LoadCredential= to the unit; it is there for the service only.",
+            hint="Add LoadCredential= to the unit; it is there while the service runs.",
         )
     return Path(folder) / name
 

@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Final
+from urllib.parse import quote
 
 import msgspec
 
 from vaultd.config.key_file import read_key
-from vaultd.config.targets import Target
+from vaultd.config.targets import GivenSecret, Target, read_secret
 from vaultd.config.values import duration, percentage, redact_url
 from vaultd.errors import ConfigError
 
+_USER: Final = re.compile(r"\A([a-z0-9+_]+://[^:/?#@]+)@")
+
 
 class Pod(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The pod: its public URL, its database (read only), its `public/uploads` folder."""
+    """The pod: its public URL, its database (read only), its `public/uploads` folder.
+
+    `database_password` is a text, `{ file = … }` or `{ credential = … }`.
+    """
 
     url: str
     database: str
     uploads: str
+    database_password: GivenSecret = ""
+
+    @property
+    def database_url(self) -> str:
+        """`database` with its password; raises ConfigError."""
+        if not self.database_password:
+            return self.database
+        password = read_secret(self.database_password, "pod.database_password")
+        url, count = _USER.subn(rf"\1:{quote(password, safe='')}@", self.database, count=1)
+        if not count:
+            raise ConfigError(
+                "pod.database: beside pod.database_password this must name a user and no password.",
+                hint="Write postgresql://vaultd@localhost/diaspora_production.",
+            )
+        return url
 
     def __repr__(self) -> str:
         return f"Pod({self.url!r}, {redact_url(self.database)!r}, {self.uploads!r})"

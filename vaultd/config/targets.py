@@ -112,15 +112,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
         Raises ConfigError. A file must not be readable by everybody.
         """
-        value: GivenSecret = getattr(self, key)
-        if isinstance(value, str):
-            return value
-        place = f"{where}.{key}"
-        if set(value) == {"file"}:
-            return _read(Path(value["file"]), place)
-        if set(value) == {"credential"}:
-            return _read(credential_path(value["credential"], place), place)
-        raise ConfigError(f"{place}: this must be a text, {{ file = … }} or {{ credential = … }}.")
+        return read_secret(getattr(self, key), f"{where}.{key}")
 
     def reserve_bytes(self, total: int | None) -> int:
         """Return below how many free bytes no new vault is begun, of `total` (None: unknown).
@@ -134,6 +126,17 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if total is None:
             return _RESERVE_UNKNOWN
         return min(_RESERVE_MOST, int(total * _RESERVE_SHARE))
+
+
+def read_secret(value: GivenSecret, where: str) -> str:
+    """Return a secret, read from where it lies; raises ConfigError naming the key `where`."""
+    if isinstance(value, str):
+        return value
+    if set(value) == {"file"}:
+        return _read(Path(value["file"]), where)
+    if set(value) == {"credential"}:
+        return _read(credential_path(value["credential"], where), where)
+    raise ConfigError(f"{where}: this must be a text, {{ file = … }} or {{ credential = … }}.")
 
 
 def _read(path: Path, where: str) -> str:

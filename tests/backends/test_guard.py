@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from ipaddress import ip_network
@@ -10,7 +12,9 @@ from ipaddress import ip_network
 import pytest
 
 from tests.backends.servers.raw_tcp import serve
+from vaultd.backends.addresses import first_that_answers, in_turns
 from vaultd.backends.guard import allowed, guarded_socket, resolve
+from vaultd.backends.own_addresses import PodAddresses
 from vaultd.errors import PlaceBusy, PlaceRefused
 
 PUBLIC = "93.184.216.34"
@@ -200,3 +204,90 @@ def test_a_thousand_addresses_where_nobody_answers_cost_one_timeout() -> None:
         listener.close()
         for one in waiting:
             one.close()
+
+
+IN_A_NETWORK_OF_ITS_OWN = """
+import sys
+from ipaddress import ip_network
+from vaultd.backends.guard import guarded_socket, resolve
+from vaultd.backends.own_addresses import PodAddresses, is_on_this_machine
+from vaultd.errors import PlaceRefused
+
+for own in ("11.22.33.44", "11.22.33.50", "2a01:4f8::5"):
+    assert is_on_this_machine(own), own
+    for face in (own, *([f"::ffff:{own}", f"64:ff9b::{own}"] if "." in own else [])):
+        try:
+            resolve("pod.example", 443, resolver=lambda host, port: [face])
+        except PlaceRefused as error:
+            assert "the pod's own" in str(error), error
+        else:
+            sys.exit(f"{face} was let through")
+    permitted = [ip_network(own)]
+    assert resolve("x", 443, permitted=permitted, resolver=lambda host, port: [own]) == [own]
+for other in ("11.22.33.45", "2a01:4f8::6", "8.8.8.8"):
+    assert not is_on_this_machine(other), other
+    assert resolve("x.example", 443, resolver=lambda host, port: [other]) == [other]
+"""
+
+
+@pytest.mark.parametrize("nonlocal_bind", ["0", "1"])
+def test_the_public_addresses_of_this_machine_are_the_pods_own(nonlocal_bind: str) -> None:
+    """In a network namespace, whose interface has public addresses, a second one among them."""
+    commands = (
+        "ip link set lo up && ip addr add 11.22.33.44/32 dev lo && ip addr add 11.22.33.50/32 dev lo"
+        " && ip -6 addr add 2a01:4f8::5/128 dev lo && ip route add default dev lo"
+        f" && echo {nonlocal_bind} > /proc/sys/net/ipv4/ip_nonlocal_bind"
+    )
+    done = subprocess.run(["unshare", "-n", "sh", "-c", commands], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no network of its own can be had here: {done.stderr.decode()[:200]}")
+    run = subprocess.run(
+        ["unshare", "-n", "sh", "-c", f'{commands} && exec "$@"', "sh", sys.executable, "-c",
+         IN_A_NETWORK_OF_ITS_OWN],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+
+
+def test_what_the_pods_name_leads_to_is_its_own() -> None:
+    """Behind a router the public address is on no interface."""
+    moment, answers = 0.0, [[PUBLIC], ["1.1.1.1"]]
+
+    def resolver(host: str, port: int) -> list[str]:
+        assert host == "pod.example"
+        if not answers:
+            raise OSError("no DNS")
+        return answers.pop(0)
+
+    pod = PodAddresses("pod.example", resolver=resolver, clock=lambda: moment)
+    with pytest.raises(PlaceRefused, match="the pod's own"):
+        resolve("evil.example", 443, own=pod, resolver=Dns([PUBLIC]))
+    assert resolve("x", 1, own=pod, permitted=[ip_network(PUBLIC)], resolver=Dns([PUBLIC]))
+    assert resolve("x", 1, own=pod, resolver=Dns(["1.1.1.1"])) == ["1.1.1.1"]
+    moment = 61.0  # its address changed
+    assert pod("1.1.1.1")
+    assert not pod(PUBLIC)
+    moment = 122.0  # and then its name is not known for a while
+    assert pod("1.1.1.1")
+
+
+def test_a_dead_family_of_addresses_leaves_time_for_the_other() -> None:
+    """IPv6 first, and nobody answers there."""
+    assert in_turns(["::1", "::2", "::3", "::4", "::5", "1.1.1.1"])[:2] == ["::1", "1.1.1.1"]
+    assert in_turns(["1.1.1.1", "1.1.1.2", "::1"]) == ["1.1.1.1", "::1", "1.1.1.2"]
+    spent: list[tuple[str, float]] = []
+
+    def connect(address: str, patience: float) -> str:
+        spent.append((address, patience))
+        if ":" in address:
+            raise TimeoutError("timed out")
+        return address
+
+    dead = [f"::{number}" for number in range(1, 9)]
+    assert first_that_answers([*dead, "1.1.1.1"], 10.0, connect, OSError) == "1.1.1.1"
+    assert [address for address, _ in spent] == ["::1", "1.1.1.1"]
+    assert spent[0][1] <= 10 / 4
+    assert first_that_answers(["1.1.1.1"], 10.0, connect, OSError) == "1.1.1.1"
+    assert spent[-1][1] > 9
+    with pytest.raises(TimeoutError):
+        first_that_answers(dead, 10.0, connect, OSError)

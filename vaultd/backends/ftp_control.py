@@ -68,8 +68,9 @@ class FtpControl(ftplib.FTP_TLS):
     def open(self) -> str:
         """Connect, and return the greeting."""
         settings = self._settings
-        address = (settings.connect_to or settings.host, settings.real_port)
-        self.sock = socket.create_connection(address, settings.connect_timeout)
+        self.sock = settings.connect(
+            settings.connect_to or settings.host, settings.real_port, settings.connect_timeout
+        )
         self.af = self.sock.family
         if settings.implicit:
             self._protect_control()

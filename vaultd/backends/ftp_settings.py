@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from vaultd.backends.addresses import dial
 from vaultd.errors import UsageError
 
 _FTP_PORT: Final = 21
@@ -22,7 +24,8 @@ class FtpSettings:
     TLS is asked for by AUTH TLS (RFC 4217); `implicit` speaks TLS from the first byte;
     `insecure` is plain FTP, password and all. `ca_file`: the PEM file of certificates trusted
     instead of the system's. `connect_to`: the IP address to connect to, while the certificate
-    is still checked against `host`. Timeouts in seconds. Raises UsageError. `check` is
+    is still checked against `host`. Timeouts in seconds. Raises UsageError. `connect` opens a TCP
+    connection to a host and port within seconds. `check` is
     asked before each request, and what it raises is passed on.
     """
 
@@ -37,6 +40,7 @@ class FtpSettings:
     connect_to: str | None = None
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
+    connect: Callable[[str, int, float], socket.socket] = field(default=dial, repr=False)
     check: Callable[[], None] = field(default=lambda: None, repr=False)
     connections: int = 4
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import time
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
+from vaultd.backends.addresses import first_that_answers
+from vaultd.backends.own_addresses import is_on_this_machine
 from vaultd.errors import PlaceBusy, PlaceRefused
 
 Network = IPv4Network | IPv6Network
+Own = Callable[[str], bool]
+"""Whether a numeric address is the pod's own."""
 Resolver = Callable[[str, int], Sequence[str]]
 """From a host name and a port to the name's numeric addresses; raises OSError or ValueError."""
 
@@ -34,8 +37,6 @@ _CLOSED_V4: Final = tuple(
 _GLOBAL_V6: Final = IPv6Network("2000::/3")
 _CLOSED_V6: Final = tuple(IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "3fff::/20"))
 _NAT64: Final = IPv6Network("64:ff9b::/96")
-MAX_TRIES: Final = 4
-"""A hostile name could have thousands of addresses at which nobody answers."""
 
 
 def allowed(address: str) -> bool:
@@ -79,12 +80,15 @@ def resolve(
     port: int,
     *,
     permitted: Sequence[Network] = (),
+    own: Own = is_on_this_machine,
     resolver: Resolver = system_resolver,
 ) -> list[str]:
     """Return the numeric addresses of a name or address, all of them checked.
 
-    `permitted` are networks that the podmin allows although they are not public. Raises
-    PlaceRefused when any address is not allowed, and PlaceBusy when there is none.
+    `permitted` are networks that the podmin allows although they are not public, or the pod's:
+    what listens only for this machine, or trusts the pod's address, often does so at a public
+    address, too. Raises PlaceRefused when any address is not allowed, and PlaceBusy when there is
+    none.
     """
     try:
         addresses = list(resolver(host, port))
@@ -94,13 +98,27 @@ def resolve(
     if not addresses:
         raise _unknown(host, "it has no address")
     for address in addresses:
-        if not allowed(address) and not _is_permitted(address, permitted):
+        if _is_permitted(address, permitted):
+            continue
+        if allowed(address) and any(own(each) for each in _faces(address)):
+            raise PlaceRefused(
+                f"The host {shown(host)} has the address {shown(address)}, which is the pod's own.",
+                hint="A backup belongs on another machine; only the podmin permits others.",
+            )
+        if not allowed(address):
             raise PlaceRefused(
                 f"The host {shown(host)} has the address {shown(address)}, which is not one of "
                 "the public internet.",
                 hint="A place of your own is on a public address; others only the podmin permits.",
             )
     return addresses
+
+
+def _faces(address: str) -> Sequence[str]:
+    """Return a numeric address, and the IPv4 address inside it if there is one."""
+    found = ipaddress.ip_address(address)
+    inner = _inside(found) if isinstance(found, IPv6Address) else None
+    return (address,) if inner is None else (address, str(inner))
 
 
 def _is_permitted(address: str, permitted: Sequence[Network]) -> bool:
@@ -130,6 +148,7 @@ def guarded_socket(
     timeout: float,
     *,
     permitted: Sequence[Network] = (),
+    own: Own = is_on_this_machine,
     resolver: Resolver = system_resolver,
 ) -> socket.socket:
     """Return a TCP socket to a checked address of `host`, connected within `timeout` seconds.
@@ -137,18 +156,12 @@ def guarded_socket(
     The socket keeps `timeout` for each later operation. Raises like `resolve`, and OSError like
     socket.create_connection.
     """
-    addresses = resolve(host, port, permitted=permitted, resolver=resolver)
-    deadline = time.monotonic() + timeout
-    failure: OSError = TimeoutError("timed out")
-    for address in addresses[:MAX_TRIES]:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            break
-        try:
-            return _connect(address, port, left, timeout)
-        except OSError as error:
-            failure = error
-    raise failure
+    addresses = resolve(host, port, permitted=permitted, own=own, resolver=resolver)
+
+    def connect(address: str, patience: float) -> socket.socket:
+        return _connect(address, port, patience, timeout)
+
+    return first_that_answers(addresses, timeout, connect, OSError)
 
 
 def _connect(address: str, port: int, patience: float, timeout: float) -> socket.socket:

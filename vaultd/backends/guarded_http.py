@@ -7,12 +7,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 
 import httpcore
 import httpx
 
-from vaultd.backends.guard import MAX_TRIES, Network, Resolver, resolve, shown, system_resolver
+from vaultd.backends.addresses import first_that_answers
+from vaultd.backends.guard import Network, Own, Resolver, resolve, shown, system_resolver
+from vaultd.backends.own_addresses import is_on_this_machine
 from vaultd.errors import PlaceBusy, PlaceError
 
 SocketOption = (
@@ -58,6 +61,7 @@ class GuardedTransport(httpx.BaseTransport):
         verify: ssl.SSLContext | None = None,
         limits: Limits = Limits(),
         permitted: Sequence[Network] = (),
+        own: Own = is_on_this_machine,
         resolver: Resolver = system_resolver,
         check: Callable[[], None] = lambda: None,
     ) -> None:
@@ -67,7 +71,7 @@ class GuardedTransport(httpx.BaseTransport):
             max_connections=_CONNECTIONS,
             max_keepalive_connections=_CONNECTIONS,
             keepalive_expiry=5.0,
-            network_backend=_GuardedNetwork(limits, permitted, resolver),
+            network_backend=_GuardedNetwork(limits, permitted, own, resolver),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -131,8 +135,11 @@ def _as_httpx() -> Iterator[None]:
 
 
 class _GuardedNetwork(httpcore.NetworkBackend):
-    def __init__(self, limits: Limits, permitted: Sequence[Network], resolver: Resolver) -> None:
-        self._limits, self._permitted, self._resolver = limits, permitted, resolver
+    def __init__(
+        self, limits: Limits, permitted: Sequence[Network], own: Own, resolver: Resolver
+    ) -> None:
+        self._limits = limits
+        self._resolve = partial(resolve, permitted=permitted, own=own, resolver=resolver)
         self._inner = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -144,20 +151,20 @@ class _GuardedNetwork(httpcore.NetworkBackend):
         socket_options: Iterable[SocketOption] | None = None,
     ) -> httpcore.NetworkStream:
         patience = self._limits.seconds if timeout is None else timeout
-        addresses = resolve(host, port, permitted=self._permitted, resolver=self._resolver)
-        deadline = time.monotonic() + patience
-        failure: Exception = httpcore.ConnectTimeout("timed out")
-        for address in addresses[:MAX_TRIES]:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            try:
-                stream = self._inner.connect_tcp(address, port, left, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-            else:
-                return _LimitedStream(stream, self._limits, host)
-        raise failure
+
+        def connect(address: str, left: float) -> httpcore.NetworkStream:
+            return self._inner.connect_tcp(address, port, left, local_address, socket_options)
+
+        try:
+            stream = first_that_answers(
+                self._resolve(host, port),
+                patience,
+                connect,
+                (httpcore.ConnectError, httpcore.ConnectTimeout),
+            )
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout("timed out") from error
+        return _LimitedStream(stream, self._limits, host)
 
 
 class _LimitedStream(httpcore.NetworkStream):

@@ -14,10 +14,13 @@ import msgspec
 
 from vaultd.backends.base import Backend
 from vaultd.backends.folder import FolderBackend
+from vaultd.backends.own_addresses import is_on_this_machine
 from vaultd.backends.place_url import PlaceUrl, parse_place
 from vaultd.errors import UsageError
 
 if TYPE_CHECKING:
+    import socket
+
     import httpx
 
     from vaultd.config import Target
@@ -31,10 +34,12 @@ _FEW: Final = 8
 class Guard(msgspec.Struct, frozen=True):
     """The place was given by a user: it may lie only at public addresses, or `permitted` ones.
 
-    `check` is asked before each request, and raises PlaceBusy when it has cost enough.
+    `own` tells the pod's own addresses, which are refused like private ones. `check` is asked
+    before each request, and raises PlaceBusy when it has cost enough.
     """
 
     permitted: tuple[IPv4Network | IPv6Network, ...] = ()
+    own: Callable[[str], bool] = is_on_this_machine
     check: Callable[[], None] = lambda: None
 
 
@@ -73,8 +78,21 @@ class _Order(msgspec.Struct, frozen=True):
 
         context = ssl.create_default_context(cafile=self.target.ca_file or None)
         return GuardedTransport(
-            verify=context, permitted=self.guard.permitted, check=self.guard.check
+            verify=context,
+            permitted=self.guard.permitted,
+            own=self.guard.own,
+            check=self.guard.check,
         )
+
+    def connect(self) -> Callable[[str, int, float], socket.socket] | None:
+        """Return how to connect to checked addresses only; None where any will do."""
+        if self.guard is None:
+            return None
+        from functools import partial
+
+        from vaultd.backends.guard import guarded_socket
+
+        return partial(guarded_socket, permitted=self.guard.permitted, own=self.guard.own)
 
 
 def open_place(
@@ -138,13 +156,7 @@ def _s3(order: _Order) -> Backend:
     if order.guard is not None and not (target.access_key and order.secret("secret_key")):
         # Without keys the library would use those of the pod's own machine.
         raise UsageError("A user's own S3 target needs an access key and a secret key.")
-    connect = None
-    if order.guard is not None:
-        from functools import partial
-
-        from vaultd.backends.guard import guarded_socket
-
-        connect = partial(guarded_socket, permitted=order.guard.permitted)
+    connect = order.connect()
     period = duration(target.lock_period, f"{order.where}.lock_period") if target.lock else None
     return S3Backend(
         S3Settings(
@@ -260,7 +272,7 @@ def _ftp(order: _Order) -> Backend:
             insecure=target.insecure,
             implicit=order.url.scheme == "ftps" and order.url.port == _IMPLICIT_FTPS,
             ca_file=order.ca_file,
-            connect_to=_checked_address(order, order.url.port or 21),
+            connect=_checked(order, order.url.port or 21),
             check=order.check,
             connect_timeout=target.connect_timeout,
             read_timeout=target.read_timeout,
@@ -286,7 +298,7 @@ def _sftp(order: _Order) -> Backend:
             passphrase=order.secret("passphrase") or None,
             host_key=target.host_key or None,
             known_hosts=Path(target.known_hosts) if target.known_hosts else None,
-            connect_to=_checked_address(order, port),
+            connect=_checked(order, port),
             check=order.check,
             connect_timeout=target.connect_timeout,
             read_timeout=target.read_timeout,
@@ -295,12 +307,15 @@ def _sftp(order: _Order) -> Backend:
     )
 
 
-def _checked_address(order: _Order, port: int) -> str | None:
-    if order.guard is None:
-        return None
-    from vaultd.backends.guard import resolve
+def _checked(order: _Order, port: int) -> Callable[[str, int, float], socket.socket]:
+    """Return how to connect; a user's host at a closed address is refused at once."""
+    from vaultd.backends.addresses import dial
 
-    return resolve(_host(order), port, permitted=order.guard.permitted)[0]
+    if order.guard is not None:
+        from vaultd.backends.guard import resolve
+
+        resolve(_host(order), port, permitted=order.guard.permitted, own=order.guard.own)
+    return order.connect() or dial
 
 
 def _quoted(path: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from contextlib import suppress
 from threading import Lock
 from typing import Final
@@ -115,8 +114,8 @@ class SshConnection:
         settings = self._settings
         pinned, key = PinnedKeys(settings), self._private_key()
         try:
-            sock = socket.create_connection(
-                (settings.connect_to or settings.host, settings.port), settings.connect_timeout
+            sock = settings.connect(
+                settings.connect_to or settings.host, settings.port, settings.connect_timeout
             )
         except OSError as error:
             raise broken(settings.where, "let us connect", error, unknown=False) from error

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vaultd.backends.addresses import dial
 from vaultd.errors import UsageError
 
 
@@ -19,7 +21,8 @@ class SftpSettings:
     `ssh-ed25519 AAAA…` or a fingerprint `SHA256:…`; or `known_hosts` is a file of such keys as
     OpenSSH writes it. `connect_to`: the IP address to connect to instead of looking up `host`.
     `channels`: SFTP channels at once over the one connection; OpenSSH allows 10. Timeouts in
-    seconds. Raises UsageError. `check` is asked before each request,
+    seconds. Raises UsageError. `connect` opens a TCP
+    connection to a host and port within seconds. `check` is asked before each request,
     and what it raises is passed on.
     """
 
@@ -37,6 +40,7 @@ class SftpSettings:
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     channels: int = 4
+    connect: Callable[[str, int, float], socket.socket] = field(default=dial, repr=False)
     check: Callable[[], None] = field(default=lambda: None, repr=False)
 
     def __post_init__(self) -> None:

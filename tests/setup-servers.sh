@@ -16,6 +16,8 @@ else
     command -v mariadbd >/dev/null 2>&1 || [ -x /usr/sbin/mariadbd ] || need="$need mariadb-server"
     command -v chromium >/dev/null 2>&1 || need="$need chromium"
     [ -x /usr/sbin/apache2 ] || need="$need apache2"
+    [ -x /usr/sbin/nginx ] || need="$need nginx-light"
+    [ -e /usr/lib/nginx/modules/ngx_http_dav_ext_module.so ] || need="$need libnginx-mod-http-dav-ext"
     command -v rclone >/dev/null 2>&1 || need="$need rclone"
     [ -x /usr/sbin/vsftpd ] || need="$need vsftpd"
     [ -x /usr/sbin/sshd ] || need="$need openssh-server"

@@ -6,6 +6,7 @@ import io
 import random
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.backends.servers.running import PASSWORD, USER
 from tests.backends.webdav_conformance import WebdavConformance, numbers
 from vaultd.backends.nextcloud import NextcloudBackend, NextcloudSettings
 from vaultd.backends.nextcloud_login import begin_login
-from vaultd.errors import PlaceBusy, PlaceError, PlaceFull, PlaceRefused, UsageError
+from vaultd.errors import ObjectExists, PlaceBusy, PlaceError, PlaceFull, PlaceRefused, UsageError
 
 BIG = 23_000_001
 
@@ -109,7 +110,42 @@ def owncloud(clouds: dict[str, CloudServer]) -> CloudServer:
     return fresh(clouds, "owncloud")
 
 
-def test_a_small_object_costs_three_requests(cloud: CloudServer) -> None:
+def test_a_small_object_costs_one_request_where_the_cloud_vouches_for_it(
+    cloud: CloudServer,
+) -> None:
+    place = new_place(cloud)
+    put(place, "v/first", b"x")
+    for size in (0, 1, 3_000_000):
+        before = len(cloud.requests)
+        put(place, f"v/next-{size}", b"x" * size)
+        assert [method for method, _ in cloud.requests[before:]] == ["PUT"]
+    with pytest.raises(ObjectExists):
+        put(place, "v/next-1", b"y")
+    assert place.read("v/next-1") == b"x"
+
+
+def test_moves_go_one_by_one_and_nothing_of_ours_fills_the_trash_bin(cloud: CloudServer) -> None:
+    """Eight at once deadlock the database of a real Nextcloud, and leave paths locked."""
+    place = new_place(cloud, chunk_size=5_000_000)
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda n: put(place, f"v/{n}", b"x" * 5_000_001), range(6)))
+    assert cloud.most_moving == 1
+    for number in range(6):
+        place.delete(f"v/{number}")
+    assert cloud.tree.trashed == 0
+
+
+def test_a_lost_answer_to_a_single_request_is_not_known_to_be_nothing(cloud: CloudServer) -> None:
+    place = new_place(cloud)
+    put(place, "v/one", b"x")
+    cloud.breaks_after_put = True
+    with pytest.raises(PlaceBusy) as raised:
+        put(place, "v/two", b"x")
+    assert raised.value.unknown
+
+
+def test_a_small_object_costs_three_requests_elsewhere(cloud: CloudServer) -> None:
+    cloud.vouches = False
     place = new_place(cloud)
     put(place, "v/first", b"x")
     for size in (0, 1, 3_000_000):

@@ -1,20 +1,25 @@
-"""WebDAV against wsgidav, Apache mod_dav and rclone."""
+"""WebDAV against wsgidav, Apache mod_dav, nginx and rclone."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.backends.conformance import names, put
 from tests.backends.servers.apache_dav import start_apache
+from tests.backends.servers.nginx_dav import start_nginx
 from tests.backends.servers.rclone_webdav import start_rclone
 from tests.backends.servers.running import PASSWORD, USER, Running
 from tests.backends.servers.wsgidav_server import start_wsgidav
 from tests.backends.webdav_conformance import WebdavConformance, numbers
+from vaultd.backends.trial import try_out
 from vaultd.backends.webdav import WebdavBackend, WebdavSettings
+from vaultd.errors import PlaceBusy
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +32,13 @@ def wsgidav() -> Iterator[Running]:
 @pytest.fixture(scope="session")
 def apache() -> Iterator[Running]:
     server = start_apache()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def nginx() -> Iterator[Running]:
+    server = start_nginx()
     yield server
     server.stop()
 
@@ -69,6 +81,10 @@ class OnServer(WebdavConformance):
             place.probe()
         assert temporaries(files) == []
 
+    def test_a_trial_by_the_verbs_of_a_run_is_fine(self, backend: WebdavBackend) -> None:
+        finding = try_out(backend)
+        assert finding.fine, finding.sentence
+
 
 class TestWsgidav(OnServer):
     @pytest.fixture
@@ -82,6 +98,23 @@ class TestApache(OnServer):
     @pytest.fixture
     def server(self, apache: Running) -> Running:
         return apache
+
+
+class TestNginx(OnServer):
+    @pytest.fixture
+    def server(self, nginx: Running) -> Running:
+        return nginx
+
+    def test_a_folder_that_has_gone_is_made_anew(
+        self, server: Running, backend: WebdavBackend
+    ) -> None:
+        """PUT into a missing folder is 500 here, as is much else."""
+        put(backend, "v/one", b"x")
+        shutil.rmtree(server.files / backend.root().path.strip("/") / "v")
+        with pytest.raises(PlaceBusy, match="folder at .* has gone"):
+            put(backend, "v/two", b"x")
+        put(backend, "v/two", b"x")
+        assert names(backend) == ["v/two"]
 
 
 class TestRclone(OnServer):

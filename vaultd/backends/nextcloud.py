@@ -85,7 +85,11 @@ class NextcloudBackend(WebdavBackend):
         self._cloud: Cloud | None = None
         self._asking = threading.Lock()
         where = f"{str(self._server).rstrip('/')}/{settings.folder}"
-        self._begin(settings.http, where, None, create=create, transport=transport)
+        self._begin(
+            settings.http, where, None, create=create, transport=transport,
+            # Several MOVEs at once deadlock its database, and leave paths locked for an hour.
+            renaming=threading.Lock(), on_delete={"X-NC-Skip-Trashbin": "true"},
+        )  # fmt: skip
 
     def cloud(self) -> Cloud:
         """Return what the server is and can; asked once. Raises PlaceError."""
@@ -105,17 +109,20 @@ class NextcloudBackend(WebdavBackend):
     def _uploads(self) -> httpx.URL:
         return uploads_url(self._server, self.cloud().user)
 
-    def _fill(self, place: httpx.URL, body: SizedBody, small: bytes | None) -> None:
+    def _fill(self, name: str, place: httpx.URL, body: SizedBody, small: bytes | None) -> None:
         cloud, chunk = self.cloud(), self._settings.chunk_size
         if body.size <= chunk or small is not None:
-            super()._fill(place, body, small)
+            super()._fill(name, place, body, small)
         elif cloud.tus is not None:
             upload_tus(self.verbs, place, body, min(chunk, cloud.tus or chunk))
         elif cloud.chunks:
             only = self.manners().path_only
-            upload_chunks(self.verbs, self._uploads(), place, body, chunk, path_only=only)
+            upload_chunks(
+                self.verbs, self._uploads(), place, body, chunk, path_only=only,
+                joining=self._renaming,
+            )  # fmt: skip
         else:
-            super()._fill(place, body, small)
+            super()._fill(name, place, body, small)
 
     def for_trial(self) -> Trial:
         """Return the same place with the smallest parts."""

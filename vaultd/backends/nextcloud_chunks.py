@@ -9,7 +9,7 @@ as text.
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Final
 
 import httpx
@@ -35,10 +35,11 @@ def upload_chunks(
     chunk_size: int,
     *,
     path_only: bool,
+    joining: AbstractContextManager[object],
 ) -> None:
     """Store a body at `place`, a temporary name, in parts. Raises PlaceError, and what it raises.
 
-    The parts are removed again when it fails.
+    The parts are removed again when it fails. `joining` is held while they are joined.
     """
     size = max(chunk_size, SMALLEST_CHUNK, -(-body.size // _MOST_CHUNKS))
     folder = below(uploads, f"{_PREFIX}{secrets.token_hex(16)}")
@@ -52,10 +53,12 @@ def upload_chunks(
             number += 1
             part = min(size, body.left)
             verbs.put(below(folder, f"{number:05}"), body.pieces(part), part, headers=headers)
-        verbs.move(
-            below(folder, ".file"), place, path_only=path_only, harmless=True, headers=headers,
-            patience=verbs.http.settings.read_timeout + body.size / _JOINING,
-        )  # fmt: skip
+        with joining:
+            verbs.move(
+                below(folder, ".file"), place, path_only=path_only, harmless=True,
+                headers=headers,
+                patience=verbs.http.settings.read_timeout + body.size / _JOINING,
+            )  # fmt: skip
         done = True
     finally:
         if not done:

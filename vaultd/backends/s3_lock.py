@@ -11,7 +11,7 @@ from vaultd import clock
 from vaultd.backends.s3_client import Answer, S3Client
 from vaultd.backends.s3_errors import S3Denied
 from vaultd.backends.s3_settings import S3Settings
-from vaultd.errors import ObjectLocked, ObjectMissing, PlaceError
+from vaultd.errors import ObjectLocked, ObjectMissing, PlaceBusy, PlaceError
 
 
 def retention(settings: S3Settings) -> dict[str, object]:
@@ -74,11 +74,23 @@ def _delete(client: S3Client, name: str, **parameters: object) -> None:
         client.call("delete_object", name, **parameters)
     except ObjectMissing:
         return  # some say so; S3 itself does not
+    except PlaceBusy:
+        if _is_there(client, name):
+            raise
+        # rclone says 500 where there is no object but a folder.
     except S3Denied:
         until = _known_lock(client, name)
         if until is None:
             raise
         raise _locked(client, name, until) from None
+
+
+def _is_there(client: S3Client, name: str) -> bool:
+    try:
+        client.call("head_object", name, Key=client.settings.key(name))
+    except ObjectMissing:
+        return False
+    return True
 
 
 def _known_lock(client: S3Client, name: str) -> datetime | None:

@@ -42,7 +42,7 @@ class Scratch:
             "put_object", key, Key=key, Body=body, **digests(replaced(settings), body), **only_first
         )
         self.remember(key, answer.text("VersionId"))
-        confirm(self.client, answer, "a small object")
+        confirm(self.client, answer, key.removeprefix(settings.key("")))
 
     def remember(self, key: str, version: str = "") -> None:
         """Remove this too, in the end."""

@@ -10,6 +10,7 @@ from typing import BinaryIO, Final
 from vaultd.backends.s3_client import Answer, S3Client
 from vaultd.backends.s3_errors import S3Conflict
 from vaultd.backends.s3_lock import ensure_locked, retention
+from vaultd.backends.s3_reading import list_keys
 from vaultd.backends.s3_settings import S3Settings
 from vaultd.errors import ObjectExists, ObjectMissing, PlaceBusy, PlaceError
 
@@ -76,7 +77,30 @@ def _put(client: S3Client, name: str, body: bytes) -> None:
     except S3Conflict:
         _refuse_existing(client, name)
         raise
-    confirm(client, answer, name)
+    _look(client, answer, name, body)
+
+
+def _look(client: S3Client, answer: Answer, name: str, body: bytes) -> None:
+    """Make sure that the body is there: by the digest that the place made of it, else by a look.
+
+    An ETag is the body's MD5 but for some kinds of encryption and some makers.
+    """
+    md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
+    sha256 = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
+    if answer.text("ETag").strip('"').lower() != md5 and answer.text("ChecksumSHA256") != sha256:
+        confirm(client, answer, name, len(body))
+        _check_size(client, name, len(body))
+
+
+def _check_size(client: S3Client, name: str, size: int) -> None:
+    """Raise PlaceError unless an object of this size is there, whatever its upload answered."""
+    found = client.call("head_object", name, Key=client.settings.key(name))
+    if found.number("ContentLength") != size:
+        raise PlaceError(
+            f"{client.settings.where} holds {name} in another size than {size} bytes.",
+            hint="`vaultd verify` tells what is damaged there.",
+        )
+    confirm(client, found, name, size)
 
 
 def exists(client: S3Client, name: str) -> bool:
@@ -94,16 +118,25 @@ def _refuse_existing(client: S3Client, name: str) -> None:
         raise ObjectExists(f"{name} is already in {client.settings.where}.")
 
 
-def confirm(client: S3Client, answer: Answer, name: str) -> None:
-    """Raise PlaceError unless an answer has the ETag that S3 always gives.
+def confirm(client: S3Client, answer: Answer, name: str, size: int | None = None) -> None:
+    """Raise PlaceError unless an answer has the ETag that S3 always gives, or a look (JuiceFS
+    gives none) finds an object of this name, with `size` bytes where that is known.
 
     A login page in between says 200 to everything.
     """
-    if not answer.text("ETag"):
+    if not answer.text("ETag") and not _listed(client, name, size):
         raise PlaceError(
             f"{client.settings.where} did not confirm {name} as S3 does.",
             hint="Is the endpoint right, and is there no login page in between?",
         )
+
+
+def _listed(client: S3Client, name: str, size: int | None) -> bool:
+    key = client.settings.key(name)
+    return any(
+        entry.text("Key") == key and size in (None, entry.number("Size"))
+        for entry in list_keys(client, key)
+    )
 
 
 def condition(settings: S3Settings) -> dict[str, object]:
@@ -187,7 +220,7 @@ class _Multipart:
 
     def _complete(self, parts: list[dict[str, object]], size: int) -> None:
         try:
-            answer = self._client.call(
+            self._client.call(
                 "complete_multipart_upload",
                 self._name,
                 Key=self._key,
@@ -206,20 +239,9 @@ class _Multipart:
         except PlaceError:
             self._abort()
             raise
-        self._confirm(answer, size)
+        _check_size(self._client, self._name, size)
         if self._settings.lock_mode is not None:
             ensure_locked(self._client, self._name)
-
-    def _confirm(self, answer: Answer, size: int) -> None:
-        """Make sure that it is there; Ceph 16 says so with an empty ETag, and a look tells."""
-        if not answer.text("ETag"):
-            answer = self._client.call("head_object", self._name, Key=self._key)
-            if answer.number("ContentLength") != size:
-                raise PlaceError(
-                    f"{self._settings.where} holds {self._name} in another size than {size} bytes.",
-                    hint="`vaultd verify` tells what is damaged there.",
-                )
-        confirm(self._client, answer, self._name)
 
     def _abort(self) -> None:
         with suppress(PlaceError):

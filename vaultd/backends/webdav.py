@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from hashlib import sha1
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, Final
 
 import httpx
@@ -19,7 +20,7 @@ from vaultd.backends.sized_body import SizedBody
 from vaultd.backends.trial import Trial
 from vaultd.backends.webdav_folders import WebdavFolders
 from vaultd.backends.webdav_listing import Entry
-from vaultd.backends.webdav_manners import Manners, measure
+from vaultd.backends.webdav_manners import ONLY_NEW, Manners, measure
 from vaultd.backends.webdav_probe import probe, refuse_public_link
 from vaultd.backends.webdav_reading import read_part
 from vaultd.backends.webdav_tree import walk
@@ -30,6 +31,7 @@ _SCHEMES: Final = {"http": "http", "https": "https", "webdav": "http", "webdavs"
 # Read before the first request: then a login or a lost folder needs no second upload.
 _SMALL: Final = 4 * 1024 * 1024
 _GONE: Final = (404, 410)
+_NO_FOLDER: Final = (*_GONE, 409, 500)  # 500: nginx
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +85,17 @@ class WebdavBackend:
         *,
         create: bool,
         transport: httpx.BaseTransport | None,
+        renaming: AbstractContextManager[object] | None = None,
+        on_delete: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self.where = where
+        self.where, self._renaming = where, renaming or nullcontext()
         self._known_root = root
         self._lock = threading.Lock()
         self._measured: Manners | None = None
         self.verbs = WebdavVerbs(
-            settings, where, self.root, transport=transport, refusal=self._refusal
-        )
+            settings, where, self.root, transport=transport, refusal=self._refusal,
+            on_delete=on_delete,
+        )  # fmt: skip
         self.folders = WebdavFolders(self.verbs, create=create)
 
     def __repr__(self) -> str:
@@ -111,7 +116,7 @@ class WebdavBackend:
         self.verbs.http.close()
 
     def create(self, name: str, data: BinaryIO, size: int) -> None:
-        """Store a new object in PUT, MOVE and HEAD; see Backend.create."""
+        """Store a new object in PUT, MOVE and HEAD, or in PUT alone; see Backend.create."""
         check_name(name)
         body = SizedBody(data, size)
         small = body.whole() if size <= _SMALL else None
@@ -120,12 +125,15 @@ class WebdavBackend:
             raise self._exists(name)
         folder = name.rpartition("/")[0]
         self.folders.make(folder)
+        if manners.direct and small is not None:
+            self._store(name, body, small)
+            return
         temporary = manners.new_temporary()
         place = self.verbs.url(f"{folder}/{temporary}" if folder else temporary)
         moved = False
         try:
             try:
-                self._fill(place, body, small)
+                self._fill(name, place, body, small)
             except Exception:
                 if body.failure is not None:  # not what the library makes of it
                     raise body.failure from None
@@ -145,8 +153,36 @@ class WebdavBackend:
                 self._measured = measure(self.verbs, self.folders.make_root)
             return self._measured
 
-    def _fill(self, place: httpx.URL, body: SizedBody, small: bytes | None) -> None:
-        """Store the body under its temporary name."""
+    def _store(self, name: str, body: SizedBody, small: bytes) -> None:
+        """Store a small object in one request, where the server vouches for what it got."""
+        headers = {**ONLY_NEW, "X-Hash": "sha256", "OC-Checksum": f"SHA1:{_sha1(small)}"}
+        url = self.verbs.url(name)
+        fine = (200, 201, 204, *_NO_FOLDER, 412)
+        answer = self.verbs.put(url, small, body.size, headers=headers, fine=fine, harmless=False)
+        if answer.status == 412:
+            raise self._exists(name)
+        self._check_folder(answer, name)
+        arrived = header(answer.headers, "x-hash-sha256").lower()
+        if arrived == body.sha256:
+            return
+        if not arrived and self._stored(url, small) == body.size:
+            return
+        if answer.status == 201:  # it was made by us alone
+            self.verbs.delete(url)
+        raise self._damaged("other bytes than it was sent")
+
+    def _check_folder(self, answer: Answer, name: str) -> None:
+        """Raise PlaceError for an answer to PUT that may mean: its folder is not there."""
+        if answer.status not in _NO_FOLDER:
+            return
+        folder = self.verbs.url(name.rpartition("/")[0], collection=True)
+        if answer.status == 500 and self.verbs.look(folder) is not None:
+            raise self.verbs.http.refusal(answer, "store objects", harmless=False)
+        self.folders.forget()
+        raise PlaceBusy(f"A folder at {self.where} has gone or is none.", unknown=False)
+
+    def _fill(self, name: str, place: httpx.URL, body: SizedBody, small: bytes | None) -> None:
+        """Store the body of an object under a temporary name in the same folder."""
         headers = {"X-Hash": "sha256"}  # Nextcloud then says what it got
         content: bytes | Iterator[bytes]
         if small is None:
@@ -156,11 +192,9 @@ class WebdavBackend:
         else:
             content = small
             headers["OC-Checksum"] = f"SHA1:{_sha1(small)}"  # ownCloud then compares
-        fine = (200, 201, 204, *_GONE, 409)
+        fine = (200, 201, 204, *_NO_FOLDER)
         answer = self.verbs.put(place, content, body.size, headers=headers, fine=fine)
-        if answer.status in (*_GONE, 409):
-            self.folders.forget()
-            raise PlaceBusy(f"A folder at {self.where} has gone or is none.", unknown=False)
+        self._check_folder(answer, name)
         arrived = header(answer.headers, "x-hash-sha256").lower()
         if arrived not in ("", body.sha256):
             raise self._damaged("other bytes than it was sent")
@@ -173,7 +207,8 @@ class WebdavBackend:
     ) -> None:
         target = self.verbs.url(name)
         fine = (201, 204, *_GONE, 409, 412, 423, 500, 502, 503)
-        answer = self.verbs.move(place, target, path_only=path_only, fine=fine)
+        with self._renaming:
+            answer = self.verbs.move(place, target, path_only=path_only, fine=fine)
         if answer.status == 412:
             raise self._exists(name)
         if answer.status not in (201, 204):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Final, cast
 
 import httpx
@@ -30,7 +31,8 @@ _XML: Final = {"Content-Type": "application/xml; charset=utf-8"}
 
 
 class WebdavVerbs:
-    """WebDAV below `root()`, a URL without a slash at its end, asked for at each request.
+    """WebDAV below `root()`, a URL without a slash at its end, asked for at each request;
+    `on_delete` are more headers of each DELETE.
 
     Names are paths below it with characters that need no escape; "" is the root itself. Depth and
     Content-Length are always given, as Apache wants the one and oCIS the other.
@@ -44,8 +46,9 @@ class WebdavVerbs:
         *,
         transport: httpx.BaseTransport | None = None,
         refusal: Callable[[Answer], PlaceError | None] = lambda _: None,
+        on_delete: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self.where, self._root = where, root
+        self.where, self._root, self._on_delete = where, root, on_delete
         client = cast("type[httpx.Client]", webdav4.http.Client)
         self.http = HttpConnection(
             settings, where, kind=client, transport=transport, refusal=refusal
@@ -64,12 +67,14 @@ class WebdavVerbs:
         *,
         headers: Mapping[str, str] | None = None,
         fine: tuple[int, ...] = (200, 201, 204),
+        harmless: bool = True,
     ) -> Answer:
-        """Store a body under a temporary name. Raises PlaceError, and what the body raises."""
+        """Store a body, `harmless` under a temporary name. Raises PlaceError, and what the body
+        raises."""
         given = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         return self.http.request(
             "PUT", url, "store objects", fine=fine, headers={**given, **(headers or {})},
-            body=body, harmless=True,
+            body=body, harmless=harmless,
         )  # fmt: skip
 
     def move(
@@ -101,7 +106,7 @@ class WebdavVerbs:
 
     def delete(self, url: httpx.URL, *, collection: bool = False) -> None:
         """Remove a resource; an absent one is fine. A collection goes with all that is in it."""
-        headers = {"Depth": "infinity"} if collection else None
+        headers = {**self._on_delete, **({"Depth": "infinity"} if collection else {})}
         self.http.request(
             "DELETE", url, "delete objects", fine=(200, 202, 204, 404, 410), headers=headers
         )

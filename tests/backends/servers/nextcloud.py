@@ -37,6 +37,7 @@ class CloudServer:
 
     def __init__(self, kind: str = "nextcloud", path: str = "") -> None:
         self.kind, self.path, self.port = kind, path, free_port()
+        self._counting = threading.Lock()
         self.reset()
         self._server = Server(("127.0.0.1", self.port), self._wsgi, numthreads=20)
         self._server.keep_alive_conn_limit = 1000  # the tests keep many clients open
@@ -59,7 +60,11 @@ class CloudServer:
         self.looking_over = 0  # so many times a new TUS file is answered with 425
         self.flip = False  # stores other bytes than it gets
         self.head_twice = ("OC-Checksum",)  # headers that an answer to HEAD has twice
+        self.breaks_after_put = False  # it stores, and a proxy says that it did not answer
         self.breaks_joining = False  # the last request of an upload in parts fails
+        self.skips_trash = True  # 32 and later, where X-NC-Skip-Trashbin asks for it
+        self.moving, self.most_moving = 0, 0  # MOVEs at this moment, and at any
+        self.vouches = True  # tells the hash of what it got
         self.other_checksum = ""  # one more with HEAD
         self.lists_uploads = True  # 34 answers PROPFIND there with 405
         self._uploads: dict[str, tuple[str, int, bytes]] = {}
@@ -74,7 +79,9 @@ class CloudServer:
         return [
             name
             for name in self.tree.nodes
-            if ".tmp-" in name or (name.startswith(_UPLOADS) and name != _UPLOADS)
+            if "/tmp-" in name
+            or ".tmp-" in name
+            or (name.startswith(_UPLOADS) and name != _UPLOADS)
         ]
 
     def _wsgi(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
@@ -195,10 +202,20 @@ class CloudServer:
         if method in ("GET", "HEAD"):
             return self._get(path, environ.get("HTTP_RANGE", ""))
         if method == "DELETE":
+            before = self.tree.trashed
             self.tree.delete(path)
+            if self.skips_trash and environ.get("HTTP_X_NC_SKIP_TRASHBIN") == "true":
+                self.tree.trashed = before
             return 204, {}, b""
         if method == "MOVE":
-            return self._move(path, environ)
+            with self._counting:
+                self.moving += 1
+                self.most_moving = max(self.most_moving, self.moving)
+            try:
+                return self._move(path, environ)
+            finally:
+                with self._counting:
+                    self.moving -= 1
         if method == "POST" and self.kind == "ocis":
             return self._tus_new(path, environ)
         raise DavError(501, f"There was no plugin in the system that handles {method}")
@@ -230,8 +247,10 @@ class CloudServer:
         if self.kind == "owncloud" and kind == "SHA1" and value.lower() != own:
             raise DavError(400, "The computed checksum does not match the one received")
         new = self.tree.put(path, body, checksum)
+        if self.breaks_after_put:
+            raise DavError(504, "The proxy waited too long")
         headers = {"ETag": f'"{own}"', "OC-ETag": f'"{own}"'}
-        if environ.get("HTTP_X_HASH") == "sha256" and self.kind == "nextcloud":
+        if environ.get("HTTP_X_HASH") == "sha256" and self.kind == "nextcloud" and self.vouches:
             headers["X-Hash-SHA256"] = hashlib.sha256(body).hexdigest()
         return (201 if new else 204), headers, b""
 
@@ -239,7 +258,7 @@ class CloudServer:
         node = self.tree.find(path)
         if path.startswith(_UPLOADS):
             raise DavError(405, "Reading intermediate uploads is not allowed")
-        if self.looking_over and ".tmp-" in path:
+        if self.looking_over and "/tmp-" in path:
             self.looking_over -= 1
             raise DavError(425, "the file is being looked over")
         if node.content is None:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,13 +56,17 @@ class Running:
         shutil.rmtree(self.home, ignore_errors=True)
 
 
-def start(command: list[str], url: str, port: int, home: Path, files: Path) -> Running:
-    """Start a server and wait until its port answers."""
+def start(
+    command: list[str], url: str, port: int, home: Path, files: Path,
+    *, environment: Mapping[str, str] | None = None,
+) -> Running:  # fmt: skip
+    """Start a server, with more in its environment, and wait until its port answers."""
     log = home / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=output, cwd=home,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(_ROOT)},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(_ROOT),
+                 **(environment or {})},
         )  # fmt: skip
     for _ in range(200):
         if process.poll() is not None:

@@ -15,6 +15,7 @@ import httpx
 from vaultd import __version__
 from vaultd.backends.dropbox_errors import from_library
 from vaultd.backends.dropbox_settings import DropboxSettings
+from vaultd.backends.environment_proxy import proxy_for
 from vaultd.backends.http_headers import header
 from vaultd.errors import PlaceBusy, PlaceError
 
@@ -54,6 +55,8 @@ class DropboxHttp:
                 self._client = httpx.Client(
                     verify=_trust(settings),
                     transport=self._transport,
+                    proxy=proxy_for(settings.api_url) if self._transport is None else None,
+                    trust_env=False,  # httpx refuses what others take for NO_PROXY
                     timeout=httpx.Timeout(settings.read_timeout, connect=settings.connect_timeout),
                     limits=httpx.Limits(
                         max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS

@@ -16,6 +16,7 @@ from typing import Final
 import httpx
 
 from vaultd import __version__
+from vaultd.backends.environment_proxy import proxy_for
 from vaultd.backends.http_errors import from_library, from_status
 from vaultd.backends.http_headers import header
 from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused, UsageError
@@ -97,10 +98,12 @@ def open_client(
     *,
     kind: type[httpx.Client] = httpx.Client,
     transport: httpx.BaseTransport | None = None,
+    url: str = "",
 ) -> httpx.Client:
     """Return a client for many threads; `transport` replaces the connecting (and any proxy).
 
-    Raises PlaceError when the `ca_file` cannot be used.
+    Where the environment names a proxy for `url`, it is used. Raises PlaceError when that or the
+    `ca_file` cannot be used.
     """
     # Its "HTTP Request: …" lines would show URLs with tokens in them.
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -108,6 +111,8 @@ def open_client(
         auth=_auth(settings),
         verify=_trust(settings.ca_file),
         transport=transport,
+        proxy=proxy_for(url) if transport is None and url else None,
+        trust_env=False,  # httpx refuses what others take for NO_PROXY
         timeout=httpx.Timeout(settings.read_timeout, connect=settings.connect_timeout),
         limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
         # No compression: lengths stay what they are, and nothing unfolds in memory.
@@ -156,11 +161,11 @@ class HttpConnection:
         self._client: httpx.Client | None = None
         self._lock = threading.Lock()
 
-    def _open(self) -> httpx.Client:
+    def _open(self, url: httpx.URL) -> httpx.Client:
         with self._lock:
             if self._client is None:
                 self._client = open_client(
-                    self.settings, kind=self._kind, transport=self._transport
+                    self.settings, kind=self._kind, transport=self._transport, url=str(url)
                 )
             return self._client
 
@@ -230,7 +235,7 @@ class HttpConnection:
         login: bool = True,
     ) -> Iterator[httpx.Response]:
         """Give the response before its body; what goes wrong in the block is translated too."""
-        client = self._open()
+        client = self._open(url)
         try:
             request = client.build_request(
                 method, url, headers=headers, content=body or None, timeout=self._timeout(patience)

@@ -14,7 +14,9 @@ import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from typing import Final, Protocol, cast
+from urllib.parse import urlsplit
 
+from vaultd.backends.environment_proxy import proxy_for
 from vaultd.backends.http_headers import header
 from vaultd.backends.s3_address import Connect, connect_through
 from vaultd.backends.s3_settings import S3Settings
@@ -133,8 +135,9 @@ class S3Http:
         self._flip = ""
         proxies = None
         if connect is None:
-            find = importlib.import_module("botocore.utils").get_environ_proxies
-            proxies = find(settings.endpoint or "https://s3.amazonaws.com")
+            endpoint = settings.endpoint or "https://s3.amazonaws.com"
+            proxy = proxy_for(endpoint)
+            proxies = {urlsplit(endpoint).scheme: proxy} if proxy else None
         session = importlib.import_module("botocore.httpsession").URLLib3Session(
             verify=_authorities(settings),
             proxies=proxies,

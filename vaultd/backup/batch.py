@@ -127,10 +127,6 @@ class BatchRunner:
                     read, told = 0, time.monotonic()
                 self._stop_here()
             self.on_read(read)
-            # The source's transaction is over: signatures take as long as they take.
-            for run in runs:
-                guard(run, run.sign)
-                self._stop_here()
         except BaseException:
             for run in runs:
                 run.close()
@@ -163,8 +159,8 @@ class BatchRunner:
         stop_at = float("inf")
         try:
             for job, run in zip(jobs, runs, strict=True):
-                # The source is done with: pictures take as long as their uploads.
-                if not self._send(run):
+                # The source's transaction is over: signatures and pictures take what they take.
+                if not (self._sign(run) and self._send(run)):
                     self.interrupted = True
                     continue
                 going.append((job, run))
@@ -183,6 +179,19 @@ class BatchRunner:
         finally:
             for run in runs:
                 run.close()
+
+    def _sign(self, run: AccountRun) -> bool:
+        """Have the signatures made that were put off; False where a stop came first."""
+        if self.should_stop():
+            return False
+        try:
+            guard(run, run.sign)
+        except DatabaseError:
+            try:
+                guard(run, run.sign)
+            except DatabaseError as error:
+                run.fail(error)  # so that the next run reads it again
+        return True
 
     def _send(self, run: AccountRun) -> bool:
         """Have the pictures that were put off go on their way; False where a stop came first."""
@@ -233,7 +242,7 @@ class BatchRunner:
                 lane.photos.dirty = False
         try:
             (second,) = self._read([job], targets, merge=run.merge)
-            if not self._send(second):
+            if not (self._sign(second) and self._send(second)):
                 second.close()
                 raise StoppedError
             guard(second, second.land)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -125,19 +125,18 @@ class Intake:
                 yield Record(*decode_record(wire), file=file)
 
     def sign(self) -> None:
-        """Compute what was left for the end of the reading; raises DatabaseError, PlaceFull."""
-        unsigned, self._unsigned, self._waiting = self._unsigned, [], 0
-        if len(unsigned) < _WORTH_THREADS:
-            finished: Iterable[bytes | str] = map(_finished, unsigned)
-            self._write_finished(unsigned, finished)
-            return
-        # RSA lets go of Python's lock.
-        with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="sign") as pool:
-            self._write_finished(unsigned, pool.map(_finished, unsigned))
+        """Compute what was left for the end of the reading; raises PlaceFull.
 
-    def _write_finished(
-        self, unsigned: Iterable[_Unsigned], finished: Iterable[bytes | str]
-    ) -> None:
+        After a DatabaseError nothing is written yet, and it may be tried again.
+        """
+        unsigned = self._unsigned
+        if len(unsigned) < _WORTH_THREADS:
+            finished = list(map(_finished, unsigned))
+        else:
+            # RSA lets go of Python's lock.
+            with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="sign") as pool:
+                finished = list(pool.map(_finished, unsigned))
+        self._unsigned, self._waiting = [], 0
         for each, result in zip(unsigned, finished, strict=True):
             if isinstance(result, str):
                 self._trouble(result)
@@ -290,6 +289,7 @@ class Intake:
 
     def end(self) -> None:
         """The stream is over: wait for the pictures, and sum up what was amiss."""
+        self.sign()
         self.land()
         self._notes.extend(self._pictures.notes())
         if self._troubles > _TROUBLES:

@@ -24,7 +24,7 @@ def response(href: str, size: int | None = None, *, status: str = "HTTP/1.1 200 
 
 
 def entries(body: bytes) -> list[Entry]:
-    return list(parse(iter([body]), "the place"))
+    return list(parse(iter([body]), "the place", "/dav/v"))
 
 
 def members(*rows: bytes) -> dict[str, Entry] | None:
@@ -42,15 +42,42 @@ def test_members_are_told_by_name_with_their_length() -> None:
     }  # fmt: skip
 
 
-def test_what_lies_elsewhere_is_ignored() -> None:
+@pytest.mark.parametrize(
+    "href",
+    [
+        "/dav/v/one", "http://host:1/dav/v/one", "https://inner.host/dav/v/one", "one", "./one",
+        "//dav/v/one", "/dav//v/one", "/dav/v//one", "http://host//dav/v/one", "/dav/./v/one",
+        "/dav/x/../v/one", "/%64av/v/on%65", "/dav/v/one?x=1", "../v/one", "/dav/v/one/",
+    ],
+)  # fmt: skip
+def test_hrefs_of_any_legal_form_are_resolved(href: str) -> None:
+    for itself in ("/dav/v/", "/dav/v", "http://host/dav/v/", "", ".", "./", "//dav//v//"):
+        if not itself:
+            continue
+        found = members(response(itself), response(href, 5))
+        assert found is not None
+        assert list(found) == ["one"]
+
+
+@pytest.mark.parametrize(
+    "href",
+    [
+        "/dav/other", "/dav/v/../escape", "/etc/passwd", "/dav/v/%2e%2e/up", "", "../x", "/",
+        "//evil.example/dav/v/one", "http://[bad/dav/v/x", "/dav/vv", "https://host",
+    ],
+)  # fmt: skip
+def test_what_lies_elsewhere_is_an_error_as_a_part_may_be_missing(href: str) -> None:
+    with pytest.raises(PlaceError, match="other paths"):
+        members(response("/dav/v/"), response("/dav/v/mine", 1), response(href, 1))
+
+
+def test_what_lies_deeper_or_has_a_slash_in_its_name_is_no_member() -> None:
     found = members(
-        response("/dav/v/"), response("/dav/v/mine", 1), response("/dav/other", 1),
-        response("/dav/v/mine/deeper", 1), response("/dav/v/../escape", 1), response("/etc/passwd", 1),
-        response("/dav/v/%2e%2e%2fup", 1), response("//evil.example/dav/v/", 1), response("", 1),
-        response("http://[bad/dav/v/x", 1),
+        response("/dav/v/"), response("/dav/v/mine", 1), response("/dav/v/mine/deeper", 1),
+        response("/dav/v/%2e%2e%2fup", 1),
     )  # fmt: skip
     assert found is not None
-    assert list(found) == ["mine"]
+    assert list(found) == ["mine", "..%2Fup"]
 
 
 def test_a_listing_of_other_paths_only_is_an_error_not_an_empty_folder() -> None:
@@ -69,12 +96,15 @@ def test_properties_that_were_not_found_do_not_count() -> None:
     assert entry.size is None
 
 
-def test_a_listing_cut_by_the_server_is_an_error() -> None:
+@pytest.mark.parametrize("status", ["507 Insufficient Storage", "500 No", "403 Forbidden"])
+@pytest.mark.parametrize("href", ["/dav/v/", "/dav/v", "/dav/v/x"])
+def test_a_listing_cut_by_the_server_is_an_error(href: str, status: str) -> None:
+    """507 for the collection itself says that there is more (RFC 5323 5.17, RFC 6578 3.6)."""
     cut = (
-        b"<D:response><D:href>/dav/v/x</D:href><D:status>HTTP/1.1 507 Full</D:status></D:response>"
-    )
-    with pytest.raises(PlaceError, match=r"only a part of a listing \(507\)"):
-        members(response("/dav/v/"), cut)
+        f"<D:response><D:href>{href}</D:href><D:status>HTTP/1.1 {status}</D:status></D:response>"
+    ).encode()
+    with pytest.raises(PlaceError, match=rf"only a part of a listing \({status[:3]}\)"):
+        members(response("/dav/v/"), response("/dav/v/one", 1), cut)
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,10 @@ def list_objects(client: S3Client, prefix: str) -> Iterator[ObjectInfo]:
     for entry in list_keys(client, client.settings.key(prefix)):
         name = entry.text("Key")[start:]
         size = entry.number("Size")
-        if len(name) > MAX_NAME or not NAME_PATTERN.fullmatch(name) or size is None:
+        if len(name) > MAX_NAME or not NAME_PATTERN.fullmatch(name):
             continue
+        if size is None:
+            raise PlaceError(f"{client.settings.where} does not tell how long {name} is.")
         if not name.startswith(prefix):
             raise PlaceError(f"{client.settings.where} lists what was not asked for.")
         if name < last:
@@ -93,7 +95,8 @@ def list_objects(client: S3Client, prefix: str) -> Iterator[ObjectInfo]:
 def list_keys(client: S3Client, prefix: str) -> Iterator[Answer]:
     """Yield all entries whose key starts with `prefix`, legal names or not."""
     after: dict[str, object] = {}
-    token, empty = "", 0
+    tokens: set[str] = set()
+    last, empty = "", 0
     while True:
         page = _page(client, prefix, after)
         entries = page.parts("Contents")
@@ -102,11 +105,14 @@ def list_keys(client: S3Client, prefix: str) -> Iterator[Answer]:
             return
         empty = 0 if entries else empty + 1
         new = page.text("NextContinuationToken")
-        if (new and new == token) or empty > _MAX_EMPTY_PAGES or not (new or entries):
+        key = entries[-1].text("Key") if entries else ""
+        stuck = new in tokens if new else key in ("", last)
+        if stuck or empty > _MAX_EMPTY_PAGES:
             raise PlaceError(f"{client.settings.where} never ends its listing.")
-        token = new
+        tokens.add(new)
+        last = key or last
         # Some stores forget the token; the last key says the same.
-        after = {"ContinuationToken": new} if new else {"StartAfter": entries[-1].text("Key")}
+        after = {"ContinuationToken": new} if new else {"StartAfter": key}
 
 
 def _page(client: S3Client, prefix: str, after: dict[str, object]) -> Answer:
@@ -117,6 +123,12 @@ def _page(client: S3Client, prefix: str, after: dict[str, object]) -> Answer:
             f"There is no such bucket: {client.settings.where}.",
             hint="Make the bucket, or correct its name.",
         ) from None
+    counted = page.number("KeyCount")
+    if counted is not None and counted > len(page.parts("Contents")):
+        raise PlaceError(
+            f"{client.settings.where} gives only a part of a listing.",
+            hint="Look into its log; something between may cut its answers.",
+        )
     # A page that is no listing at all must not pass for an empty one.
     if page.number("IsTruncated") is None:
         raise PlaceError(

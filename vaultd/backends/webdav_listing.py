@@ -51,8 +51,8 @@ class Entry:
 class _Answer:
     """The handlers of the XML parser; `ready` holds the entries complete by now."""
 
-    def __init__(self, where: str) -> None:
-        self.where = where
+    def __init__(self, where: str, base: str) -> None:
+        self.where, self._base = where, base
         self.ready: list[Entry] = []
         self.moved = True  # whether the parser got anywhere since the last look
         self._path: list[str] = []
@@ -99,7 +99,7 @@ class _Answer:
         if parent == "DAV: prop":
             self._found.setdefault(name, text)
         elif name == "DAV: href" and parent == "DAV: response":
-            self._entry.path = decoded_path(text)
+            self._entry.path = decoded_path(text, self._base)
         elif name == "DAV: status" and (found := _STATUS.match(text)):
             if parent == "DAV: propstat":
                 self._propstat_status = int(found[1])
@@ -131,22 +131,38 @@ def http_date(text: str) -> float | None:
         return None
 
 
-def decoded_path(href: str) -> str:
-    """Return the path of an href (a path or a whole URL), unescaped, without its last slash."""
+def decoded_path(href: str, base: str = "") -> str:
+    """Return the path of an href, unescaped, without its last slash; empty for what is none.
+
+    A whole URL (its host is a proxy's business), an absolute path, one relative to the decoded
+    path `base` of a collection; doubled slashes are one, and dots are resolved (RFC 3986 5.2.4).
+    A slash that is escaped belongs to a name and stays so: no name of ours has one.
+    """
     try:
-        path = urlsplit(href).path
+        parts = urlsplit(href)
     except ValueError:
         return ""
-    return unquote(path, errors="replace").rstrip("/")
+    # "//dav/v" is no host, but a server that joins its paths carelessly.
+    raw = href.partition("?")[0].partition("#")[0] if not parts.scheme else parts.path
+    if not raw:
+        return ""
+    found: list[str] = [] if raw.startswith("/") else [p for p in base.split("/") if p]
+    for part in raw.split("/"):
+        name = unquote(part, errors="replace").replace("/", "%2F")
+        if name == "..":
+            del found[-1:]
+        elif name not in ("", "."):
+            found.append(name)
+    return "".join(f"/{name}" for name in found)
 
 
-def parse(pieces: Iterable[bytes], where: str) -> Iterator[Entry]:
-    """Yield the entries of a 207 answer as they come in.
+def parse(pieces: Iterable[bytes], where: str, base: str = "") -> Iterator[Entry]:
+    """Yield the entries of a 207 answer as they come in; `base` is the path that was asked for.
 
     Memory is bounded by the caller's bound of `pieces` and 256 KiB a tag. Raises PlaceError for
     what is not such an answer, has a DTD, or is cut off.
     """
-    answer = _Answer(where)
+    answer = _Answer(where, base)
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = answer.doctype
@@ -179,26 +195,37 @@ def parse(pieces: Iterable[bytes], where: str) -> Iterator[Entry]:
 def children(entries: Iterable[Entry], collection: str, where: str) -> dict[str, Entry] | None:
     """Return the members of the collection with this decoded path (no slash at its end) by name.
 
-    None where that is a file. What lies elsewhere is ignored. Raises PlaceError where the
-    collection itself is not in its listing: then the server's paths are not those that it was
-    asked by, and all would be ignored.
+    None where that is a file; what lies deeper is left to its own listing. Raises PlaceError for a
+    listing that is cut (an error for the collection or a member, RFC 4918 9.1) or that shows paths
+    elsewhere: whoever ignored those would take a part of a listing for all of it.
     """
     found: dict[str, Entry] = {}
     itself = is_file = False
     for entry in entries:
         if entry.path == collection:
+            if entry.status != 200:
+                raise _cut(where, entry.status)
             if not itself:
                 itself, is_file = True, not entry.collection
             continue
-        parent, _, name = entry.path.rpartition("/")
-        if parent != collection or not name or entry.status == 404:
+        if not entry.path.startswith(f"{collection}/"):
+            raise elsewhere(where)
+        name = entry.path[len(collection) + 1 :]
+        if "/" in name or entry.status == 404:  # 404: it was removed meanwhile
             continue
         if entry.status != 200:
-            raise PlaceError(f"{where} gives only a part of a listing ({entry.status}).")
+            raise _cut(where, entry.status)
         found.setdefault(name, entry)
     if not itself:
         raise elsewhere(where)
     return None if is_file else found
+
+
+def _cut(where: str, status: int) -> PlaceError:
+    return PlaceError(
+        f"{where} gives only a part of a listing ({status}).",
+        hint="Look into its log, or raise its limit for listings.",
+    )
 
 
 def elsewhere(where: str) -> PlaceError:

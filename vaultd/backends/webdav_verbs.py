@@ -166,7 +166,9 @@ class WebdavVerbs:
         headers = {"Depth": depth, **_XML}
         with self.http.stream("PROPFIND", url, headers=headers, body=question) as response:
             if response.status_code == 207:
-                yield parse(self.http.pieces(response, limit), self.where)
+                raw = url.raw_path.decode("ascii")  # a file's relative path begins at its folder
+                base = decoded_path(raw if raw.endswith("/") else raw.rpartition("/")[0])
+                yield parse(self.http.pieces(response, limit), self.where, base)
             else:
                 yield self.http.answer(response)
 

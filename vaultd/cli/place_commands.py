@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
@@ -13,7 +15,7 @@ from vaultd.backup.copying import CopyReport, copy_place
 from vaultd.cli.output import emit_json, line, plural, remark, size
 from vaultd.cli.place_option import PLACE, place_of
 from vaultd.cli.workplace import CONFIG
-from vaultd.errors import PlaceError, UsageError
+from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused, UsageError
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 
@@ -64,12 +66,16 @@ def copy_command(place_url: str, target_url: str, config_path: Path | None, as_j
     "--out", required=True, type=click.Path(path_type=Path), help="File for the secret (0600)."
 )
 @click.option("--app-key", default="", help="Dropbox: the key of the app.")
+@click.option(
+    "--base-path", default="", metavar="PATH",
+    help="Nextcloud, ownCloud: where the cloud lies on its host, such as /cloud.",
+)  # fmt: skip
 @click.option("--insecure", is_flag=True, help="Nextcloud, ownCloud: http, not https.")
-def connect(place: str, out: Path, app_key: str, insecure: bool) -> None:
+def connect(place: str, out: Path, app_key: str, base_path: str, insecure: bool) -> None:
     """Have a cloud let vaultd in by a click in the browser; write the secret it gives to a file."""
     url = parse_place(place)
     if url.scheme in ("nextcloud", "owncloud"):
-        lines = _connect_cloud(url, out, insecure=insecure)
+        lines = _connect_cloud(url, out, base_path.strip("/"), insecure=insecure)
     elif url.scheme == "dropbox":
         lines = _connect_dropbox(out, app_key)
     else:
@@ -81,15 +87,24 @@ def connect(place: str, out: Path, app_key: str, insecure: bool) -> None:
     click.echo("\n".join(["", "[targets.NAME]", f'url = "{place}"', *lines, ""]))
 
 
-def _connect_cloud(url: PlaceUrl, out: Path, *, insecure: bool) -> list[str]:
+def _connect_cloud(url: PlaceUrl, out: Path, base_path: str, *, insecure: bool) -> list[str]:
     from vaultd.backends.nextcloud_login import begin_login
 
-    login = begin_login(f"{'http' if insecure else 'https'}://{url.authority}")
+    scheme = "http" if insecure else "https"
+    try:
+        login = begin_login(f"{scheme}://{url.authority}/{quote(base_path)}")
+    except PlaceError as error:
+        if base_path or isinstance(error, PlaceRefused | PlaceBusy):
+            raise
+        error.hint += " One that lies in a folder of its host needs --base-path /FOLDER."
+        raise
     remark("open this address in a browser, log in, and allow vaultd:")
     click.echo(login.url)
     granted = login.wait()
     _write_secret(out, granted.password)
     lines = [f'username = "{granted.username}"', f'password = {{ file = "{out.absolute()}" }}']
+    if base_path:
+        lines.append(f"base_path = {json.dumps(base_path)}")
     return [*lines, "insecure = true"] if insecure else lines
 
 

@@ -120,6 +120,43 @@ def test_an_endless_error_is_an_error_of_its_status() -> None:
     assert raised.value.retry_after == 7
 
 
+def cut(body: str) -> list[bytes]:
+    return answer("200 OK", f"<ListBucketResult>{body}</ListBucketResult>".encode())
+
+
+TRUNCATED = "<IsTruncated>true</IsTruncated>"
+ONE = "<Contents><Key>a</Key><Size>1</Size></Contents>"
+
+
+@pytest.mark.parametrize(
+    ("pages", "said"),
+    [
+        ([TRUNCATED], "never ends"),  # more, but not where
+        ([TRUNCATED + ONE], "never ends"),  # the same key again and again
+        ([f"{TRUNCATED}<NextContinuationToken>{t}</NextContinuationToken>" for t in "ab"],
+         "never ends"),
+        ([f"<IsTruncated>false</IsTruncated><KeyCount>2</KeyCount>{ONE}"], "only a part"),
+        (["<IsTruncated>false</IsTruncated><Contents><Key>a</Key></Contents>"], "how long a is"),
+    ],
+)  # fmt: skip
+def test_a_listing_that_may_be_a_part_is_an_error(pages: list[str], said: str) -> None:
+    with (
+        ScriptedServer(lambda asked: cut(pages[len(server.asked) % len(pages)])) as server,
+        pytest.raises(PlaceError, match=said),
+    ):
+        names(place(server))
+
+
+def test_a_store_that_forgets_the_token_is_asked_for_what_comes_after() -> None:
+    def forgetful(asked: Asked) -> list[bytes]:
+        if "start-after=a" in asked.path:
+            return listing([("b", 1)])
+        return cut(TRUNCATED + ONE)
+
+    with ScriptedServer(forgetful) as server:
+        assert names(place(server)) == ["a", "b"]
+
+
 @pytest.mark.parametrize("token", ["same", ""])
 def test_an_endless_listing_ends(token: str) -> None:
     with (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vaultd.cli.kit_option import kit_option
 from vaultd.cli.output import remark
 from vaultd.cli.place_option import place_of, shown
 from vaultd.errors import PlaceError, UsageError
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
     from vaultd.keys import Kit
     from vaultd.restore.snapshot import Vault
 
-KIT = click.option(
-    "--kit", "kit_source", required=True, metavar="KIT", help="Kit file, or - to type the words."
-)
+KIT = kit_option(required=True, help="Kit file, or - to type the words.")
 FROM = click.option(
     "--from",
     "place_text",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from vaultd.cli.kit_option import kit_option
 from vaultd.cli.output import emit_json, line, plural, remark, size
 from vaultd.cli.place_option import file_url, place_of
 from vaultd.errors import AccountsFailed
@@ -14,7 +15,7 @@ from vaultd.errors import AccountsFailed
 
 @click.command("pull")
 @click.argument("export", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--kit", "kit_source", required=True, metavar="KIT", help="Kit file, or -.")
+@kit_option(required=True, help="Kit file, or -.")
 @click.option("--to", "place_text", required=True, metavar="PLACE", help="A folder or a URL.")
 @click.option(
     "--photos", type=click.Path(path_type=Path, dir_okay=False), help="The photos archive (.zip)."

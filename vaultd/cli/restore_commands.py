@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vaultd.cli.kit_option import kit_option
 from vaultd.cli.kit_place import ACCOUNT, FROM, KIT, POD_KEY, VAULT, open_kit
 from vaultd.cli.output import emit_json, line, plural, remark, size
 from vaultd.cli.place_option import place_of, shown
@@ -109,7 +110,7 @@ def _problem(code: str, name: str, sentence: str) -> dict[str, object]:
 
 
 @click.command()
-@click.option("--kit", "kit_source", metavar="KIT", help="Decrypt and check every record too.")
+@kit_option(required=False, help="Decrypt and check every record too.")
 @FROM
 @ACCOUNT
 @VAULT

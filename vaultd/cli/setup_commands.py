@@ -14,7 +14,7 @@ from vaultd.backends.trial import measure
 from vaultd.backup.enroll import RECOVERY_FILE, load_recovery
 from vaultd.backup.setup import check_all
 from vaultd.cli.init_steps import folders, make_folder, missing, owner_to_be, write_config
-from vaultd.cli.kit_option import read_kit
+from vaultd.cli.kit_option import kit_option, read_kit
 from vaultd.cli.output import emit_json, line, remark
 from vaultd.cli.privileges import work_as_owner
 from vaultd.cli.workplace import CONFIG, load_config, open_config
@@ -163,7 +163,7 @@ def keygen(
 
 
 @click.command()
-@click.option("--kit", "kit_source", required=True, metavar="KIT", help="Kit file, or - to type.")
+@kit_option(required=True, help="Kit file, or - to type the words.")
 @CONFIG
 @AS_JSON
 def recipient(kit_source: str, config_path: Path | None, as_json: bool) -> None:

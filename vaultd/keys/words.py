@@ -38,6 +38,30 @@ def to_words(secret: bytes) -> list[str]:
     return _bip39()[0].to_mnemonic(secret).split(" ")
 
 
+def split_words(text: str) -> list[str]:
+    """Return the words in what somebody typed: in small letters, without numbers and commas."""
+    if len(text) > _MAX_TEXT:
+        raise WrongKeyError("This is far too long for twelve words.")
+    return [w for w in _SEPARATORS.split(unicodedata.normalize("NFKD", text).lower()) if w]
+
+
+def full_word(word: str, position: int) -> str:
+    """Return the word of the list that somebody means; raises WrongKeyError naming it."""
+    bip39, known, prefixes = _bip39()
+    word = word.lower()
+    full = word if word in known else prefixes.get(word[:4], "")
+    if full and full.startswith(word):
+        return full
+    import difflib
+
+    close = difflib.get_close_matches(word[:20], bip39.wordlist, 2, 0.6)
+    raise WrongKeyError(
+        f"Word {position}, {word[:20]!r}, is not in the word list"
+        + (f"; did you mean {' or '.join(map(repr, close))}?" if close else "."),
+        hint="Compare it with the kit letter by letter.",
+    )
+
+
 def from_words(text: str) -> bytes:
     """Return the 16-byte secret of twelve typed words.
 
@@ -45,23 +69,9 @@ def from_words(text: str) -> bytes:
     are enough. Raises WrongKeyError naming the word that is not in the list, the count, or the
     checksum.
     """
-    if len(text) > _MAX_TEXT:
-        raise WrongKeyError("This is far too long for twelve words.")
-    bip39, known, prefixes = _bip39()
-    typed = [w for w in _SEPARATORS.split(unicodedata.normalize("NFKD", text).lower()) if w]
-    words = []
-    for position, word in enumerate(typed[: COUNT + 1], 1):
-        full = word if word in known else prefixes.get(word[:4], "")
-        if not full.startswith(word):
-            import difflib
-
-            close = difflib.get_close_matches(word, bip39.wordlist, 2, 0.6)
-            raise WrongKeyError(
-                f"Word {position}, {word[:20]!r}, is not in the word list"
-                + (f"; did you mean {' or '.join(map(repr, close))}?" if close else "."),
-                hint="Compare it with the kit letter by letter.",
-            )
-        words.append(full)
+    bip39 = _bip39()[0]
+    typed = split_words(text)
+    words = [full_word(word, position) for position, word in enumerate(typed[: COUNT + 1], 1)]
     if len(typed) != COUNT:
         raise WrongKeyError(f"A kit has {COUNT} words; {len(typed)} came in.")
     if not bip39.check(" ".join(words)):

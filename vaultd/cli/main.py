@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
-from typing import Final
+from typing import Final, NoReturn
 
 import click
 
 from vaultd import __version__
 from vaultd.cli.encoding import print_anywhere
-from vaultd.errors import VaultdError
+from vaultd.cli.output import complain, emit_error, remark, say
+from vaultd.errors import UsageError, VaultdError
+from vaultd.printable import trace_without_values
 
 _MODULES: Final = {
     "setup_commands": ("init", "check", "keygen", "recipient"),
@@ -28,7 +31,8 @@ _HOME: Final = {name: module for module, names in _MODULES.items() for name in n
 
 EXIT_CODES = """\b
 Exit codes: 0 fine · 1 bug · 2 usage or config · 3 some accounts failed, the others are done ·
-4 damage or forgery found (named) · 5 wrong key or words · 6 place or database cannot be reached.
+4 damage or forgery found (named) · 5 wrong key or words · 6 place or database cannot be reached,
+or no vault is there · 130 stopped by Ctrl-C.
 """
 
 
@@ -65,23 +69,34 @@ def main() -> None:
     try:
         code = cli.main(standalone_mode=False)
     except VaultdError as error:
-        click.echo(f"vaultd: {error.message}", err=True)
-        if error.hint:
-            click.echo(f"        {error.hint}", err=True)
-        sys.exit(error.exit_code)
+        complain(error)
+        _fail(error.exit_code, error.code, str(error))
     except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("vaultd: stopped.", err=True)
-        sys.exit(130)
+        remark("stopped.")
+        _fail(130, "stopped", "Stopped.")
     except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            say(error.ctx.get_usage(), err=True)
+        remark(error.format_message())
+        _fail(2, UsageError.code, error.format_message())
     except BrokenPipeError:
-        sys.exit(1)
-    except Exception:
+        _quietly()
+    except Exception as error:
         # The one place where a bug ends: name it as such, with where it happened but no data.
-        import traceback
-
-        traceback.print_exc()
-        click.echo("vaultd: this is a bug in vaultd; please report the lines above.", err=True)
-        sys.exit(1)
+        say(trace_without_values(error), err=True)
+        remark("this is a bug in vaultd; please report the lines above.")
+        _fail(1, "bug", f"This is a bug in vaultd ({type(error).__name__}).")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(exit_code: int, code: str, sentence: str) -> NoReturn:
+    """End with an exit code, and with a document where one was asked for."""
+    if "--json" in sys.argv[1:]:
+        emit_error(code, sentence)
+    sys.exit(exit_code)
+
+
+def _quietly() -> NoReturn:
+    """End as one whose reader went away, without a complaint when the streams are closed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)

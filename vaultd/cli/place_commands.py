@@ -12,7 +12,7 @@ import click
 
 from vaultd.backends.place_url import PlaceUrl, parse_place
 from vaultd.backup.copying import CopyReport, copy_place
-from vaultd.cli.output import emit_json, line, plural, remark, size
+from vaultd.cli.output import emit_json, is_live, line, plural, remark, say, size
 from vaultd.cli.place_option import PLACE, place_of
 from vaultd.cli.workplace import CONFIG
 from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused, UsageError
@@ -29,7 +29,7 @@ def copy_command(place_url: str, target_url: str, config_path: Path | None, as_j
     """Copy all vaults of a place to another, without any key; what is there is left alone."""
     source = place_of(place_url, config_path)
     target = place_of(target_url, config_path, create=True, role="TO")
-    shown = sys.stderr.isatty() and not as_json
+    shown = is_live(sys.stderr) and not as_json
 
     def progress(report: CopyReport) -> None:
         if shown:
@@ -99,7 +99,7 @@ def _connect_cloud(url: PlaceUrl, out: Path, base_path: str, *, insecure: bool) 
         error.hint += " One that lies in a folder of its host needs --base-path /FOLDER."
         raise
     remark("open this address in a browser, log in, and allow vaultd:")
-    click.echo(login.url)
+    say(login.url)
     granted = login.wait()
     _write_secret(out, granted.password)
     lines = [f'username = "{granted.username}"', f'password = {{ file = "{out.absolute()}" }}']

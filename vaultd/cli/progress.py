@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from vaultd.backup.progress import RunProgress
-from vaultd.cli.output import size
+from vaultd.cli.output import is_live, size
 
 WAYS: Final = ("auto", "bar", "json", "none")
 _PERIOD: Final = 0.1  # seconds between two looks
@@ -25,7 +25,7 @@ class Progress:
         """`way` is one of WAYS; `auto` is a bar on a terminal, and silence elsewhere."""
         self._way = way
         if way == "auto":
-            self._way = "bar" if sys.stderr.isatty() else "none"
+            self._way = "bar" if is_live(sys.stderr) else "none"
         self._run = run
         self._begun = time.monotonic()
         self._over = threading.Event()

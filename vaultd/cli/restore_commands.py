@@ -10,7 +10,7 @@ import click
 
 from vaultd.cli.kit_option import kit_option
 from vaultd.cli.kit_place import ACCOUNT, FROM, KIT, POD_KEY, VAULT, open_kit
-from vaultd.cli.output import emit_json, line, plural, remark, size
+from vaultd.cli.output import emit_json, line, plural, remark, say, size
 from vaultd.cli.place_option import place_of, shown
 from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
 from vaultd.cli.workplace import CONFIG
@@ -82,7 +82,7 @@ def archives(
             }
         )
     else:
-        click.echo(f"{vault.account or 'nobody'}: vault {vault.listing.vault_id} in {where}")
+        say(f"{vault.account or 'nobody'}: vault {vault.listing.vault_id} in {where}")
         for point in vault.points:
             if not point.complete:
                 continue
@@ -237,6 +237,8 @@ def restore(
     from vaultd.selection import select
 
     _check_email(email, form)
+    if post is not None and not post.strip():
+        raise UsageError("--post names no post.", hint="Give the GUID of one.")
     selection = select(only, since, until, post or "")
     allowed = byte_count(unpack_limit, "--unpack-limit") if unpack_limit else 0
     vault, _, _ = open_kit(

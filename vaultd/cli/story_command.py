@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from vaultd.cli.output import emit_json, size
+from vaultd.cli.output import emit_json, line, size, styled
 from vaultd.errors import DamageError, UsageError
 from vaultd.story.telling import Story, tell
 
@@ -62,12 +62,9 @@ def _quiet(mark: str, sentence: str) -> None:
 
 def _say(mark: str, sentence: str) -> None:
     if mark.isdigit():
-        click.echo(
-            f"\n{click.style(mark, fg='cyan', bold=True)}  {click.style(sentence, bold=True)}"
-        )
+        click.echo(f"\n{styled(mark, colour='cyan', bold=True)}  {styled(sentence, bold=True)}")
     else:
-        colour = "green" if mark == "✓" else "red"
-        click.echo(f"   {click.style(mark, fg=colour)} {sentence}")
+        line(f"   {mark}", sentence, ok=mark == "✓")
 
 
 def _summary(story: Story, *, kept: bool) -> None:
@@ -87,12 +84,12 @@ def _summary(story: Story, *, kept: bool) -> None:
             f"{sum(s.found for s in story.damage)} of {len(story.damage)} found and named",
         ),
     ]
-    rule = click.style("─" * 64, fg="cyan")
+    rule = styled("─" * 64, colour="cyan")
     click.echo(f"\n{rule}")
     for label, text in rows:
         click.echo(f"  {label:<13} {text}")
     click.echo(rule)
-    mark = click.style("✓", fg="green") if story.fine else click.style("✗", fg="red")
+    mark = styled("✓", colour="green") if story.fine else styled("✗", colour="red")
     click.echo(f"  {mark} done in {story.seconds} s. Open this page:")
     click.echo(f"  {story.page}\n")
     if kept:

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 
 from vaultd.errors import DamageError
 from vaultd.fields import entity, flag, mapping, text, texts
+from vaultd.printable import printable
 from vaultd.records import Body, Json, StoredRecord
 from vaultd.restore import diaspora_entities, diaspora_relayables, diaspora_user
 from vaultd.restore.diaspora_entities import Writing
@@ -69,7 +70,7 @@ def write_diaspora(snapshot: RestorePoint, out: Path, *, email: str | None = Non
         report.add(Section.DAMAGE, _DAMAGE, sentence)
     with private_file(out, REPORT) as file:
         for line in report.lines():
-            file.write(line.encode("utf-8", "replace") + b"\n")
+            file.write(printable(line).encode("utf-8", "replace") + b"\n")
     return report
 
 

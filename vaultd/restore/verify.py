@@ -185,7 +185,8 @@ def _verify_vault(place: Place, vault_id: str, objects: Mapping[str, int]) -> Ve
                 "forged",
                 pods[pod],
                 f"{pods[pod]} is signed by {fingerprint(pod)}, but this vault began with "
-                f"{fingerprint(first)}: it is forged, or the pod lost its key and made a new one.",
+                f"{fingerprint(first)}: it is forged, or the pod lost its key and made a new one; "
+                "then restore takes both with --pod-key.",
             )
         )
     return result

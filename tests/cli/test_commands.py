@@ -15,7 +15,7 @@ from vaultd.backends.folder import FolderBackend
 from vaultd.cli.main import cli
 
 COMMANDS = (
-    "archives backup check connect copy demo enroll forget init keygen pause recipient restore "
+    "archives backup check connect copy demo enroll forget init keygen pause pull recipient restore "
     "resume run scrub status target unenroll verify"
 ).split()
 

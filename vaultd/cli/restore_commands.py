@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -15,9 +14,7 @@ from vaultd.cli.place_option import place_of, shown
 from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
 from vaultd.cli.workplace import CONFIG
 from vaultd.errors import DamageError, UsageError
-
-if TYPE_CHECKING:
-    from vaultd.restore.snapshot import Snapshot
+from vaultd.restore.formats import FORMATS, Options
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 
@@ -188,7 +185,7 @@ def verify(
 @KIT
 @FROM
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False))
-@click.option("--format", "form", required=True, type=click.Choice(["diaspora", "html", "records"]))
+@click.option("--format", "form", required=True, type=click.Choice(tuple(FORMATS)))
 @click.option(
     "--at",
     "when",
@@ -258,7 +255,8 @@ def restore(
             hint="A post is named by its GUID: the end of its address on the pod.",
         )
     prepare(out, force=force)
-    counts, obstacles = _write(snapshot, out, form, email)
+    written = FORMATS[form](snapshot, out, Options(email))
+    counts = Counter(written.counts)
     missing = [
         f"{counts[kind]} of {expected} {kind} records were restored."
         for kind, expected in snapshot.manifest.counts.items()
@@ -283,7 +281,7 @@ def restore(
                 "out": str(out),
                 "counts": dict(counts),
                 "damage": damage,
-                "obstacles": obstacles,
+                "obstacles": list(written.obstacles),
             }
         )
     else:
@@ -294,7 +292,7 @@ def restore(
             f"{plural(total, 'record')} restored to {out}",
             ok=not damage,
         )
-        for sentence in (*damage, *obstacles):
+        for sentence in (*damage, *written.obstacles):
             remark(sentence)
     return DamageError.exit_code if damage else 0
 
@@ -308,26 +306,6 @@ def _check_email(email: str | None, form: str) -> None:
         raise UsageError("--email belongs to --format diaspora.")
     if not is_email(email):
         raise UsageError(f"{email!r} is no e-mail address that diaspora* takes.")
-
-
-def _write(
-    snapshot: Snapshot, out: Path, form: str, email: str | None
-) -> tuple[Counter[str], list[str]]:
-    """Write the format; return the records by kind, and what stands in an import's way."""
-    obstacles: list[str] = []
-    if form == "records":
-        from vaultd.restore.records_out import write_records
-
-        return Counter(write_records(snapshot, out)), obstacles
-    if form == "diaspora":
-        from vaultd.restore.diaspora_archive import write_diaspora
-
-        obstacles = write_diaspora(snapshot, out, email=email).obstacles
-    else:
-        from vaultd.restore.html import write_html
-
-        write_html(snapshot, out)
-    return Counter(record.kind for record in snapshot.records()), obstacles
 
 
 COMMANDS = (archives, verify, restore)

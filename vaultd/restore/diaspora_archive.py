@@ -1,7 +1,7 @@
 """`--format diaspora`: an account archive that diaspora*'s own importer accepts.
 
-The JSON is written piece by piece, reading the snapshot once per chapter; what chapters need of
-each other is in the scratch index. So memory does not grow with the account.
+The vault is read once, into a sealed scratch database; the JSON is written from it piece by
+piece, and what chapters need of each other is in an index. Memory does not grow with the account.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from vaultd.restore.paths import inside
 from vaultd.restore.photos_zip import write_photos
 from vaultd.restore.point import RestorePoint
 from vaultd.restore.private_file import private_file
+from vaultd.restore.read_once import read_once
 from vaultd.restore.report import Report, Section
 
 REPORT: Final = "restore-report.txt"
@@ -42,6 +43,13 @@ def write_diaspora(snapshot: RestorePoint, out: Path, *, email: str | None = Non
     `email` takes the place of the account's own address, which the importer may refuse.
     Raises OSError, and what the snapshot raises when its place is gone.
     """
+    with read_once(snapshot, out) as point:
+        report = _write(point, out, email)
+        report.counts = point.counts
+    return report
+
+
+def _write(snapshot: RestorePoint, out: Path, email: str | None) -> Report:
     manifest = snapshot.manifest
     report = Report(manifest.account, manifest.time)
     stem = _stem(out, manifest.username)

@@ -6,9 +6,7 @@ to know of others lies in a scratch database, not in memory.
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,11 +16,9 @@ from typing import Final
 import msgspec
 
 from vaultd.records import Body
+from vaultd.restore.scratch import Sealer, scratch_database
 
 _TABLES: Final = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA cache_size = -4096;
 CREATE TABLE photo (guid TEXT, post TEXT, at TEXT, body BLOB);
 CREATE TABLE person (handle TEXT PRIMARY KEY, guid TEXT, key TEXT, name TEXT, closed INTEGER,
                      pod TEXT);
@@ -56,10 +52,11 @@ class JoinIndex:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._run = database.execute
+        self._sealer = Sealer()
 
     def add_photo(self, guid: str, post: str | None, at: str, body: Body) -> None:
         """Remember a photo for its post."""
-        packed = msgspec.msgpack.encode(body)
+        packed = self._sealer.seal(msgspec.msgpack.encode(body))
         self._run("INSERT INTO photo VALUES (?, ?, ?, ?)", (guid, post, at, packed))
 
     def photo_order_ready(self) -> None:
@@ -69,7 +66,7 @@ class JoinIndex:
     def photos(self, post: str) -> list[Body]:
         """Return a post's photo bodies, oldest first."""
         rows = self._run("SELECT body FROM photo WHERE post = ? ORDER BY at, rowid", (post,))
-        return [msgspec.msgpack.decode(row[0], type=dict) for row in rows]
+        return [msgspec.msgpack.decode(self._sealer.open(row[0]), type=dict) for row in rows]
 
     def photos_without_kept_post(self) -> Iterator[tuple[str, bool]]:
         """Yield `(guid, has a post)` of the photos no post in the archive carries."""
@@ -156,17 +153,6 @@ class JoinIndex:
 
 @contextmanager
 def scratch_index(folder: Path) -> Iterator[JoinIndex]:
-    """Open a scratch index in a file of `folder` (0600), which is removed afterwards."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".restoring-", dir=folder)
-    os.close(handle)
-    try:
-        database = sqlite3.connect(name, isolation_level=None)
-        try:
-            database.executescript(_TABLES)
-            database.execute("BEGIN")
-            yield JoinIndex(database)
-        finally:
-            database.close()
-    finally:
-        Path(name).unlink(missing_ok=True)
+    """Open a scratch index in a file of `folder` that has no name; see `scratch_database`."""
+    with scratch_database(folder, _TABLES) as database:
+        yield JoinIndex(database)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -30,13 +30,17 @@ class Group:
 
 @dataclass(slots=True)
 class Report:
-    """What was written and what was not; `lines()` is the text of `restore-report.txt`."""
+    """What was written and what was not; `lines()` is the text of `restore-report.txt`.
+
+    `counts` are the point's records by kind, `written` the archive's items.
+    """
 
     account: str
     at: str
     written: Counter[str] = field(default_factory=Counter)
     sections: dict[Section, dict[str, Group]] = field(default_factory=dict)
     obstacles: list[str] = field(default_factory=list)
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     def add(self, section: Section, reason: str, item: str | None = None, count: int = 1) -> None:
         """Count `count` more things under a reason; `item` names one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -36,11 +36,12 @@ _View = TypeVar("_View")
 
 @dataclass(slots=True)
 class HtmlReport:
-    """How many pages and pictures were written, and which pictures could not be."""
+    """How many pages and pictures were written, which pictures could not be, records by kind."""
 
     pages: int = 0
     photos: int = 0
     missing: list[str] = field(default_factory=list)
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def write_html(snapshot: RestorePoint, out: Path) -> HtmlReport:
@@ -52,7 +53,9 @@ def write_html(snapshot: RestorePoint, out: Path) -> HtmlReport:
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
     faults = Faults()
     with spooled(snapshot, out, faults) as spool:
-        return _Pages(snapshot, out, spool, faults).write()
+        report = _Pages(snapshot, out, spool, faults).write()
+        report.counts = spool.counts
+        return report
 
 
 class _Pages:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,11 +17,9 @@ from vaultd.records import Body, StoredRecord
 from vaultd.restore.faults import Faults
 from vaultd.restore.importer_rules import is_time
 from vaultd.restore.point import RestorePoint
+from vaultd.restore.scratch import Sealer, scratch_database
 
 _TABLES: Final = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA temp_store = MEMORY;
 CREATE TABLE item (chapter TEXT, guid TEXT, parent TEXT, at TEXT, body BLOB);
 CREATE TABLE mark (chapter TEXT, parent TEXT, author TEXT);
 CREATE TABLE person (handle TEXT PRIMARY KEY, name TEXT);
@@ -66,11 +63,14 @@ class Spool:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._run = database.execute
+        self._sealer = Sealer()
         self.small = Small()
+        self.counts: Counter[str] = Counter()
 
     def take(self, record: StoredRecord) -> None:
         """Put a record where its pages find it; what no page shows is left."""
         kind, body = record.kind, record.body or {}
+        self.counts[kind] += 1
         data = entity(body)
         if kind in _MARKS:
             chapter, key = _MARKS[kind]
@@ -97,7 +97,7 @@ class Spool:
         if chapter == "conversation":
             at = text(body, "updated_at") or at
         guid = text(data, "guid") or text(body, "host") or ""
-        packed = msgspec.msgpack.encode(body)
+        packed = self._sealer.seal(msgspec.msgpack.encode(body))
         row = (chapter, guid, parent, at if is_time(at) else "", packed)
         self._run("INSERT INTO item VALUES (?, ?, ?, ?, ?)", row)
 
@@ -197,26 +197,16 @@ class Spool:
 
     def _bodies(self, query: str, *values: str) -> Iterator[tuple[str, Body]]:
         for at, packed in self._run(query, values):
-            yield str(at), msgspec.msgpack.decode(packed, type=dict)
+            yield str(at), msgspec.msgpack.decode(self._sealer.open(packed), type=dict)
 
 
 @contextmanager
 def spooled(snapshot: RestorePoint, folder: Path, faults: Faults) -> Iterator[Spool]:
-    """Read the account once into a scratch file of `folder` (0600), which is removed afterwards."""
-    handle, name = tempfile.mkstemp(prefix=".restoring-", dir=folder)
-    os.close(handle)
-    try:
-        database = sqlite3.connect(name, isolation_level=None)
-        try:
-            database.executescript(_TABLES)
-            database.execute("BEGIN")
-            spool = Spool(database)
-            for record in snapshot.records():
-                faults.guard(record, spool.take, record)
-            for statement in _INDEXES.strip().split(";\n"):
-                database.execute(statement)
-            yield spool
-        finally:
-            database.close()
-    finally:
-        Path(name).unlink(missing_ok=True)
+    """Read the account once into a scratch database of `folder`; see `scratch_database`."""
+    with scratch_database(folder, _TABLES) as database:
+        spool = Spool(database)
+        for record in snapshot.records():
+            faults.guard(record, spool.take, record)
+        for statement in _INDEXES.strip().split(";\n"):
+            database.execute(statement)
+        yield spool

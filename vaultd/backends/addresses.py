@@ -58,6 +58,8 @@ def dial(host: str, port: int, timeout: float) -> socket.socket:
     def connect(address: str, patience: float) -> socket.socket:
         connection = socket.create_connection((address, port), patience)
         connection.settimeout(timeout)
+        # Small packets go at once, not after the answer to those before them (40 ms each).
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
     return first_that_answers([str(item[4][0]) for item in found], timeout, connect, OSError)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from vaultd.backends.environment_proxy import proxy_for
 from vaultd.backends.http_headers import header
-from vaultd.backends.s3_address import Connect, connect_through
+from vaultd.backends.s3_address import AT_ONCE, Connect, connect_through
 from vaultd.backends.s3_settings import S3Settings
 from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused
 
@@ -143,6 +143,7 @@ class S3Http:
             proxies=proxies,
             timeout=(settings.connect_timeout, settings.read_timeout),
             max_pool_connections=settings.max_pool,
+            socket_options=[AT_ONCE],
         )
         if connect is not None:
             connect_through(session, connect, settings.connect_timeout)

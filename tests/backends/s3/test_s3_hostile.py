@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import itertools
+import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -465,3 +466,25 @@ def test_a_listing_ends_when_it_has_cost_enough() -> None:
         pytest.raises(PlaceBusy, match="took too much"),
     ):
         names(place(server, check=check))
+
+
+@pytest.mark.parametrize("guided", [False, True])
+def test_a_body_does_not_wait_for_the_head_before_it(
+    guided: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are sent after each other; with Nagle's delay each object took 40 ms more."""
+    set_options: list[tuple[object, ...]] = []
+    real = socket.socket.setsockopt
+
+    def recorded(self: socket.socket, *option: Any) -> None:
+        set_options.append(option)
+        real(self, *option)
+
+    def connect(host: str, port: int, seconds: float) -> socket.socket:
+        return socket.create_connection((host, port), seconds)
+
+    monkeypatch.setattr(socket.socket, "setsockopt", recorded)
+    with ScriptedServer(whole(b"x")) as server:
+        settings = place(server).settings
+        assert S3Backend(settings, connect=connect if guided else None).read("a") == b"x"
+    assert (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1) in set_options

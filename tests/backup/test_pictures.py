@@ -101,7 +101,7 @@ def test_a_missing_file_is_noted_and_stored_when_it_comes_back(world: World) -> 
     world.alice.photo("f1", "a.png")
     report = world.run()
     assert report.failed == []
-    assert "1 picture files are missing" in report.accounts[0].notes[0]
+    assert "1 picture file missing" in report.accounts[0].notes[0]
     assert world.restored()["photo", "f1"]["blob_missing"] is True
     world.source.files["a.png"] = PICTURE
     world.run()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import shlex
 import shutil
 import sqlite3
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -159,3 +161,12 @@ def test_no_secret_is_in_the_state_or_on_the_storage(demo: Path) -> None:
                 data = path.read_bytes()
                 assert key not in data
                 assert b"tomatoes on a balcony" not in data
+
+
+def test_the_hint_to_go_on_by_hand_works_as_it_stands(tmp_path: Path) -> None:
+    done = vaultd("demo", "--keep", str(tmp_path / "a folder"))
+    assert done.returncode == 0, done.stderr
+    hint = done.stdout.partition("Go on by hand: ")[2].partition("\n")[0]
+    status = subprocess.run(shlex.split(hint), capture_output=True, text=True, check=False)
+    assert status.returncode == 0, status.stderr
+    assert "60 accounts" in status.stdout

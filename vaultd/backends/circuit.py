@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from vaultd.errors import PlaceBusy
+from vaultd.sizes import plural
 
 
 class Circuit:
@@ -40,8 +41,8 @@ class Circuit:
             left = self._closed_at - self._clock()
             if left > 0:
                 raise PlaceBusy(
-                    f"{self._name} did not answer {self._failed} times and is left alone for "
-                    f"{left:.0f} s more. It last said: {self._why}",
+                    f"{self._name} did not answer {plural(self._failed, 'time')} and is left alone "
+                    f"for {left:.0f} s more. It last said: {self._why}",
                     retry_after=left,
                     unknown=False,
                 )

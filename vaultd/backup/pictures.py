@@ -20,6 +20,7 @@ from vaultd.backup.workbench import Workbench, spool_error
 from vaultd.errors import ObjectExists, VaultdError
 from vaultd.keys import Recipient
 from vaultd.records import Body, Record
+from vaultd.sizes import plural
 from vaultd.sources.base import Source
 from vaultd.state.photos import KnownPhoto
 from vaultd.vault.blobs import blob_digest, pack_blob
@@ -116,16 +117,17 @@ class Pictures:
         notes = []
         if self.missing:
             notes.append(
-                f"{self.missing} picture files are missing or cannot be read; their records are "
-                "stored without a picture. Look at pod.uploads."
+                f"{plural(self.missing, 'picture file')} missing or not readable; their records "
+                "are stored without a picture. Look at pod.uploads."
             )
         if self.too_large:
             notes.append(
-                f"{self.too_large} pictures are larger than backup.photo_bytes and left out."
+                f"{plural(self.too_large, 'picture')} larger than backup.photo_bytes left out."
             )
         if self.kept:
             notes.append(
-                f"{self.kept} picture files are missing now; the vault keeps the copies it has."
+                f"{plural(self.kept, 'picture file')} missing now; the vault keeps the copies "
+                "that it has."
             )
         return notes
 

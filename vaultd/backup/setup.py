@@ -71,7 +71,9 @@ def check_all(
         )
     results = []
     if only is None:
-        results = [Check("config", True, f"pod {config.pod.url}, {len(config.targets)} target(s)")]
+        results = [
+            Check("config", True, f"pod {config.pod.url}, {plural(len(config.targets), 'target')}")
+        ]
         state = Path(config.state.path)
         if config_file is not None:
             lying_open = open_secrets(config_file, state / "pod.key")
@@ -168,7 +170,9 @@ def _enrolments(config: Config) -> list[Check]:
             told = count_sentence(count, config.enroll.policy, names)
             results.append(Check("enrolments", not reason, told, UsageError.exit_code))
         elif not shared:
-            results.append(Check("enrolments", True, f"{state.enrolled()} accounts are enrolled"))
+            results.append(
+                Check("enrolments", True, f"{plural(state.enrolled(), 'account')} enrolled")
+            )
     finally:
         state.close()
     return results

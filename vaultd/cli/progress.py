@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from vaultd.backup.progress import RunProgress
-from vaultd.cli.output import is_live, size
+from vaultd.cli.output import is_live, plural, size
 
 WAYS: Final = ("auto", "bar", "json", "none")
 _PERIOD: Final = 0.1  # seconds between two looks
@@ -78,7 +78,7 @@ class Progress:
         run = self._run
         about = f" of about {max(run.expected, run.read):,}" if run.expected else ""
         told = (
-            f"{run.done:,} of {run.accounts:,} accounts, {run.read:,}{about} records read, "
+            f"{run.done:,} of {plural(run.accounts, 'account')}, {run.read:,}{about} records read, "
             f"{size(run.bytes)} stored"
         )
         if not timed:

@@ -175,7 +175,7 @@ def verify(
             "✓" if not result.problems else "✗",
             f"{plural(result.vaults, 'vault')}, {plural(result.archives, 'archive')}, "
             f"{plural(result.blobs, 'blob')}, {size(result.bytes)} read{records}: "
-            + ("all sound." if not result.problems else plural(result.found, "problem")),
+            + ("all sound." if not result.problems else f"{plural(result.found, 'problem')}."),
             ok=not result.problems,
         )
     return DamageError.exit_code if result.problems else 0

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from vaultd.cli.output import emit_json, line, size, styled
+from vaultd.cli.output import emit_json, line, plural, size, styled
 from vaultd.errors import DamageError, UsageError
 from vaultd.story.telling import Story, tell
 
@@ -56,6 +59,16 @@ def demo(keep: Path | None, config_path: Path | None, as_json: bool) -> int:
     return 0 if story.fine else DamageError.exit_code
 
 
+def _program() -> str:
+    """Return how vaultd is called here: by its path, unless the shell finds this very one."""
+    own = Path(sys.argv[0])
+    found = shutil.which("vaultd")
+    if own.name != "vaultd" or not own.is_file():
+        return f"{shlex.quote(sys.executable)} -m vaultd"
+    same = found is not None and Path(found).resolve() == own.resolve()
+    return "vaultd" if same else shlex.quote(str(own.resolve()))
+
+
 def _quiet(mark: str, sentence: str) -> None:
     """Say nothing: the JSON document says it all at the end."""
 
@@ -72,13 +85,19 @@ def _summary(story: Story, *, kept: bool) -> None:
     records = sum(c.equal_records for c in story.comparisons)
     rows = [
         ("accounts", f"{story.accounts}, {story.enrolled} enrolled"),
-        ("first night", f"{first.changed} archives, {size(first.bytes)}, {first.seconds} s"),
+        (
+            "first night",
+            f"{plural(first.changed, 'archive')}, {size(first.bytes)}, {first.seconds} s",
+        ),
         (
             "second night",
             f"{second.changed} of {second.looked_at} changed, "
             f"{size(second.bytes)}, {second.seconds} s",
         ),
-        ("came back", f"{len(story.comparisons)} accounts, {records:,} records, all compared"),
+        (
+            "came back",
+            f"{plural(len(story.comparisons), 'account')}, {records:,} records, all compared",
+        ),
         (
             "tampering",
             f"{sum(s.found for s in story.damage)} of {len(story.damage)} found and named",
@@ -93,7 +112,8 @@ def _summary(story: Story, *, kept: bool) -> None:
     click.echo(f"  {mark} done in {story.seconds} s. Open this page:")
     click.echo(f"  {story.page}\n")
     if kept:
-        click.echo(f"  Go on by hand: vaultd status --config {story.directory / 'config.toml'}\n")
+        config = shlex.quote(str(story.directory / "config.toml"))
+        click.echo(f"  Go on by hand: {_program()} status --config {config}\n")
 
 
 COMMANDS = (demo,)

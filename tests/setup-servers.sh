@@ -21,6 +21,11 @@ else
     command -v rclone >/dev/null 2>&1 || need="$need rclone"
     [ -x /usr/sbin/vsftpd ] || need="$need vsftpd"
     [ -x /usr/sbin/sshd ] || need="$need openssh-server"
+    # Only root can start these, and only root can put them beside vsftpd.
+    if [ "$(id -u)" = 0 ]; then
+        [ -x /opt/vaultd-tests/pure-ftpd/usr/sbin/pure-ftpd ] || need="$need pure-ftpd"
+        [ -x /opt/vaultd-tests/proftpd/usr/sbin/proftpd ] || need="$need proftpd-core"
+    fi
 fi
 [ -n "$need" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
@@ -28,20 +33,65 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
     [ "${1:-}" != pip ] || exit 1
     exit 0
 fi
+# One set-up at a time: two test runs beside each other need the same packages.
+if [ -z "${VAULTD_SETUP_ALONE:-}" ] && [ -d /run/lock ] && command -v flock >/dev/null 2>&1; then
+    VAULTD_SETUP_ALONE=1 exec flock -w 1800 /run/lock/vaultd-test-setup sh "$0" "$@"
+fi
 echo "Installing$need …"
 export DEBIAN_FRONTEND=noninteractive
 # The tests start servers of their own; the packages must not start any.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
-    trap 'rm -f "$policy"' EXIT INT TERM
+    made=1
     printf '#!/bin/sh\nexit 101\n' > "$policy"
     chmod +x "$policy"
 fi
+
+# Another installation may hold the lock of dpkg, or that of the lists, which has no waiting of its
+# own; a mirror may fail for a moment.
+patiently() {
+    tries=0
+    until "$@" >"$log" 2>&1; do
+        tries=$((tries + 1))
+        if [ $tries -ge 5 ]; then
+            tail -n 5 "$log" >&2
+            return 1
+        fi
+        sleep $((tries * 5))
+    done
+}
+get() {
+    patiently apt-get -o DPkg::Lock::Timeout=300 "$@"
+}
+# Debian lets only one FTP server be installed: the others are unpacked beside it, and the
+# libraries that they need are installed.
+unpack() {
+    (cd "$scratch" && get -qq download $2 && get install -y -qq --no-install-recommends \
+        $(for file in ./*.deb; do dpkg-deb -f "$file" Depends; done | tr ',' '\n' \
+            | sed -n 's/^ *\(lib[a-z0-9.+-]*\).*/\1/p' | sort -u) \
+        && rm -rf "/opt/vaultd-tests/$1.new" && mkdir -p "/opt/vaultd-tests/$1.new" \
+        && for file in ./*.deb; do dpkg -x "$file" "/opt/vaultd-tests/$1.new" || exit 1; done \
+        && rm -rf "/opt/vaultd-tests/$1" && mv "/opt/vaultd-tests/$1.new" "/opt/vaultd-tests/$1")
+}
+log=$(mktemp)
+scratch=""
+trap 'rm -rf "$log" $scratch; [ -z "${made:-}" ] || rm -f "$policy"' EXIT INT TERM
+
 # One by one, so that what cannot be had does not keep the others out.
-apt-get update -qq || true
+get update -qq || true
 missing=""
 for package in $need; do
-    apt-get install -y -qq --no-install-recommends "$package" >/dev/null || missing="$missing $package"
+    case "$package" in
+    pure-ftpd | proftpd-core)
+        scratch=$(mktemp -d)
+        case "$package" in
+        pure-ftpd) unpack pure-ftpd "pure-ftpd pure-ftpd-common" || missing="$missing $package" ;;
+        *) unpack proftpd "proftpd-core proftpd-mod-crypto" || missing="$missing $package" ;;
+        esac
+        rm -rf "$scratch"
+        ;;
+    *) get install -y -qq --no-install-recommends "$package" || missing="$missing $package" ;;
+    esac
 done
 [ -n "$missing" ] || exit 0
 echo "To run all of it, install: apt-get install$missing (it could not be done now)" >&2

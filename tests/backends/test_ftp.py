@@ -1,4 +1,4 @@
-"""FTP and FTPS against pyftpdlib and vsftpd, plain and with TLS."""
+"""FTP and FTPS against pyftpdlib, vsftpd, Pure-FTPd and ProFTPD, plain and with TLS."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.backends.conformance import put
 from tests.backends.ftp_conformance import FtpConformance
-from tests.backends.servers import pyftpd, vsftpd
+from tests.backends.servers import proftpd, pure_ftpd, pyftpd, vsftpd
 from tests.backends.servers.certificates import Authority
 from tests.backends.servers.running import Running
 from vaultd.backends.ftp import FtpBackend, FtpSettings
+from vaultd.errors import PlaceError
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +53,34 @@ def vsftpd_tls(authority: Authority) -> Iterator[Running]:
 @pytest.fixture(scope="session")
 def vsftpd_implicit(authority: Authority) -> Iterator[Running]:
     server = vsftpd.start_vsftpd(authority.issue("localhost"), implicit=True)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def pure_plain() -> Iterator[Running]:
+    server = pure_ftpd.start_pure_ftpd()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def pure_tls(authority: Authority) -> Iterator[Running]:
+    server = pure_ftpd.start_pure_ftpd(authority.issue("localhost"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def proftpd_plain() -> Iterator[Running]:
+    server = proftpd.start_proftpd()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def proftpd_tls(authority: Authority) -> Iterator[Running]:
+    server = proftpd.start_proftpd(authority.issue("localhost"))
     yield server
     server.stop()
 
@@ -111,3 +141,44 @@ class TestVsftpdWithImplicitTls(FtpConformance):
     @pytest.fixture
     def backend(self, vsftpd_implicit: Running, authority: Authority) -> Iterator[FtpBackend]:
         yield from opened(settings(vsftpd_implicit, authority.file, implicit=True))
+
+
+class TestPureFtpd(FtpConformance):
+    also_wrong = frozenset({"encryption"})
+
+    @pytest.fixture
+    def backend(self, pure_plain: Running) -> Iterator[FtpBackend]:
+        yield from opened(settings(pure_plain))
+
+
+class TestPureFtpdWithTls(FtpConformance):
+    @pytest.fixture
+    def backend(self, pure_tls: Running, authority: Authority) -> Iterator[FtpBackend]:
+        yield from opened(settings(pure_tls, authority.file))
+
+
+class TestProFtpd(FtpConformance):
+    also_wrong = frozenset({"encryption"})
+
+    @pytest.fixture
+    def backend(self, proftpd_plain: Running) -> Iterator[FtpBackend]:
+        yield from opened(settings(proftpd_plain))
+
+
+class TestProFtpdWithTls(FtpConformance):
+    @pytest.fixture
+    def backend(self, proftpd_tls: Running, authority: Authority) -> Iterator[FtpBackend]:
+        yield from opened(settings(proftpd_tls, authority.file))
+
+
+def test_a_listing_that_pure_ftpd_cuts_short_is_an_error() -> None:
+    server = pure_ftpd.start_pure_ftpd(most_names=50)
+    backend = FtpBackend(settings(server), create=True)
+    try:
+        for number in range(60):
+            put(backend, f"v/blob-{number:04}", b"x")
+        with pytest.raises(PlaceError, match="cut a listing short"):
+            list(backend.list("v/"))
+    finally:
+        backend.close()
+        server.stop()

@@ -19,7 +19,39 @@ from vaultd.errors import ObjectExists
 _PARTS = 5 * 1024 * 1024  # the least, so that a few megabytes are several parts
 
 
-class _OnMoto(BackendConformance):
+class _LooksAndThenWrites(BackendConformance):
+    def test_of_parallel_creators_exactly_one_wins_and_its_bytes_stay(
+        self, backend: Backend
+    ) -> None:
+        """Swift's proxies and moto, plain or behind TLS, look before they write: of several at the
+        same moment more than one may win under load; the object is whole, and one of theirs.
+
+        vaultd's names differ with their content, so that its creators never race for one name.
+        """
+        creators = 8
+        for turn in range(5):
+            name, barrier = f"race/{turn}", Barrier(creators)
+
+            def create(number: int, name: str = name, barrier: Barrier = barrier) -> bool:
+                barrier.wait()
+                try:
+                    put(backend, name, bytes([number]) * 50_000)
+                except ObjectExists:
+                    return False
+                return True
+
+            with ThreadPoolExecutor(creators) as pool:
+                won = list(pool.map(create, range(creators)))
+            content = backend.read(name)
+            assert won[content[0]]
+            assert content == content[:1] * 50_000
+            with pytest.raises(ObjectExists):
+                put(backend, name, b"late")
+            assert backend.read(name) == content
+        assert len(names(backend)) == 5
+
+
+class _OnMoto(_LooksAndThenWrites):
     def test_a_probe_finds_all_fine_and_leaves_nothing(self, backend: Backend) -> None:
         """moto verifies no digest and no signature, and the probe says so; all else is fine.
 
@@ -58,41 +90,12 @@ class TestMotoOverTls(_OnMoto):
         backend.close()
 
 
-class TestSwift(BackendConformance):
+class TestSwift(_LooksAndThenWrites):
     @pytest.fixture
     def backend(self, swift_place: Place) -> Iterator[S3Backend]:
         backend = S3Backend(swift_place(prefix="vaults"))
         yield backend
         backend.close()
-
-    def test_of_parallel_creators_exactly_one_wins_and_its_bytes_stay(
-        self, backend: Backend
-    ) -> None:
-        """Swift's proxies ask before they write: several may win, the object is whole, one of theirs.
-
-        vaultd's names differ with their content, so that its creators never race for one name.
-        """
-        creators = 8
-        for turn in range(5):
-            name, barrier = f"race/{turn}", Barrier(creators)
-
-            def create(number: int, name: str = name, barrier: Barrier = barrier) -> bool:
-                barrier.wait()
-                try:
-                    put(backend, name, bytes([number]) * 50_000)
-                except ObjectExists:
-                    return False
-                return True
-
-            with ThreadPoolExecutor(creators) as pool:
-                won = list(pool.map(create, range(creators)))
-            content = backend.read(name)
-            assert won[content[0]]
-            assert content == content[:1] * 50_000
-            with pytest.raises(ObjectExists):
-                put(backend, name, b"late")
-            assert backend.read(name) == content
-        assert len(names(backend)) == 5
 
     def test_a_probe_finds_all_fine_and_leaves_nothing(self, backend: Backend) -> None:
         """All but the race, see above; by luck Swift may pass that too."""

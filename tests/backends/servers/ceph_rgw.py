@@ -145,7 +145,7 @@ def _start(rgw: CephRgw) -> None:
 def _wait(rgw: CephRgw) -> None:
     import http.client
 
-    for _ in range(600):
+    for _ in range(1800):
         if any(process.poll() is not None for process in rgw.processes):
             break
         connection = http.client.HTTPConnection("127.0.0.1", rgw.port, timeout=5)

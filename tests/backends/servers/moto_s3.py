@@ -52,7 +52,7 @@ def start_moto() -> Moto:
             stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=home,
         )  # fmt: skip
     moto = Moto(port, process, home)
-    for _ in range(300):
+    for _ in range(1800):
         if process.poll() is not None:
             break
         with socket.socket() as probe:

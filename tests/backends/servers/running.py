@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -10,9 +11,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.servers import PATIENCE
 
 # Below the ports that connections going out take at any moment.
 _PORTS = range(15_000, 32_000)
@@ -20,13 +22,31 @@ _ROOT = Path(__file__).parents[3]
 USER, PASSWORD = "anna", "correct horse"
 
 
+_HELD: list[int] = []
+
+
 def free_port() -> int:
-    """Return a port nobody listens on, at any address."""
+    """Return a port nobody listens on, at any address, and that no other test process takes.
+
+    Between the choice and the server's start another suite on this machine may choose, too: so
+    each port has a file whose lock is held as long as this process lives.
+    """
     while True:
         port = secrets.choice(_PORTS)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("", port))
-            return port
+        claim = os.open(
+            f"{tempfile.gettempdir()}/vt-port-{port}",
+            os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
+            0o666,
+        )
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as probe:
+                probe.bind(("", port))
+        except OSError:
+            os.close(claim)
+            continue
+        _HELD.append(claim)
+        return port
 
 
 def new_folder() -> Path:
@@ -68,7 +88,8 @@ def start(
             env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(_ROOT),
                  **(environment or {})},
         )  # fmt: skip
-    for _ in range(200):
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
         if process.poll() is not None:
             break
         with socket.socket() as probe:

@@ -166,7 +166,7 @@ def _server(script: Path, config: Path, log: IO[bytes]) -> subprocess.Popen[byte
 
 
 def _wait(swift: Swift, port: int) -> None:
-    for _ in range(300):
+    for _ in range(1800):
         if any(process.poll() is not None for process in swift.processes):
             break
         with socket.socket() as probe:

@@ -115,7 +115,7 @@ def _answering(server: Running) -> Running:
 
 def _wait(server: Running, works: Callable[[], None]) -> None:
     failure: Exception | None = None
-    for _ in range(300):
+    for _ in range(900):
         if server.process.poll() is not None:
             break
         try:

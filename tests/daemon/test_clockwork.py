@@ -74,4 +74,4 @@ def test_what_stays_away_is_asked_ever_more_seldom_and_told_with_a_count(
     lines = [record.getMessage() for record in caplog.records]
     assert lines[0] == "It is away. Next try in 5 s."
     assert lines[1] == "It is away. (2 times in a row) Next try in 10 s."
-    assert lines[12:] == ["The database answers again, after it failed 12 times."]
+    assert lines[12:] == ["The database works again, after it failed 12 times."]

@@ -26,7 +26,7 @@ from vaultd.daemon.control import Turns
 from vaultd.daemon.notify import Notifier
 from vaultd.daemon.patience import Patience
 from vaultd.daemon.schedule import due, tick
-from vaultd.errors import VaultdError
+from vaultd.errors import DatabaseError, VaultdError
 from vaultd.keys import PodKey
 from vaultd.sizes import plural
 from vaultd.sources.base import Source
@@ -67,6 +67,7 @@ class Duties:
         self._stopping = stopping
         self._welcome_at, self._told = 0.0, ""
         self._database = Patience("The database")
+        self._duties: dict[str, Patience] = {}
         self._targets: dict[str, Patience] = {}
 
     def back_up(self) -> float | None:
@@ -91,15 +92,20 @@ class Duties:
         with self._turns.own(doing):
             if self._must_end():
                 return None
+            patience = self._duties.setdefault(what, Patience(what))
             try:
-                return action(self.workshop)
+                wanted = action(self.workshop)
             except VaultdError as error:
                 self._notifier.status(str(error))
+                if isinstance(error, DatabaseError):
+                    patience = self._database
                 every = tick(self.workshop.config.schedule.period).total_seconds()
-                return self._database.failed(str(error), every)
+                return patience.failed(str(error), every)
             except Exception as error:  # noqa: BLE001 - a bug must not end the daemon
                 _log.error("%s failed, a bug in vaultd: %s", what, whereabouts(error))
                 return None
+            patience.worked()
+            return wanted
 
     def _tick(self, workshop: Workshop) -> float | None:
         self._welcome(workshop)

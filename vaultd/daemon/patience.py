@@ -16,7 +16,7 @@ class Patience:
     """What one thing that may be away says: the first time, and then as often as it is asked."""
 
     def __init__(self, what: str) -> None:
-        """`what` begins the sentence that it is back, as `The database`."""
+        """`what` begins the sentence that it is back, as `The database` or `Scrubbing`."""
         self._what = what
         self.failures = 0
 
@@ -32,5 +32,5 @@ class Patience:
         """Tell that it is back, if it was away."""
         if self.failures:
             times = "once" if self.failures == 1 else f"{self.failures} times"
-            _log.info("%s answers again, after it failed %s.", self._what, times)
+            _log.info("%s works again, after it failed %s.", self._what, times)
         self.failures = 0

@@ -21,6 +21,14 @@ def tick(period: timedelta) -> timedelta:
     return min(max(period / _SLOTS, _SHORTEST), _LONGEST)
 
 
+def until_scrub(last: str | None, period: timedelta, at: datetime) -> timedelta:
+    """Return how long after its start a daemon scrubs first: a daemon that is restarted every few
+    days must come to it, too; one that never did lets the first backup go before."""
+    if last is None:
+        return min(_RETRY, period)
+    return min(max(parse_rfc3339(last) + period - at, _SHORTEST), period)
+
+
 def latest_slot(username: str, period: timedelta, at: datetime) -> datetime:
     """Return the account's newest slot that is not after `at`; slots are one period apart."""
     digest = hashlib.blake2b(username.encode(), digest_size=8).digest()

@@ -12,13 +12,14 @@ from types import FrameType
 from typing import Final
 
 from vaultd.backup.setup import open_source, open_targets
+from vaultd.clock import now
 from vaultd.config import Config, load
 from vaultd.daemon.clockwork import Clockwork
 from vaultd.daemon.control import ControlServer, Turns
 from vaultd.daemon.duties import Duties, Workshop
 from vaultd.daemon.logs import set_up_logging
 from vaultd.daemon.notify import Notifier
-from vaultd.daemon.schedule import tick
+from vaultd.daemon.schedule import tick, until_scrub
 from vaultd.errors import VaultdError
 from vaultd.keys import PodKey
 from vaultd.sizes import plural
@@ -61,7 +62,8 @@ class Service:
                 self._listen()
                 periods = _periods(workshop.config)
                 clockwork.add(_BACKUP, periods[_BACKUP], duties.back_up)
-                clockwork.add(_SCRUB, periods[_SCRUB], duties.scrub, after=periods[_SCRUB])
+                first = until_scrub(state.vaults.last_scrub(), workshop.config.scrub.period, now())
+                clockwork.add(_SCRUB, periods[_SCRUB], duties.scrub, after=first.total_seconds())
                 clockwork.add(_LOOK, periods[_LOOK], duties.look, after=periods[_LOOK])
                 clockwork.start()
                 self._notifier.ready()

@@ -192,6 +192,11 @@ class Vaults:
         """Note that every object of a vault was read and checked."""
         self._update(enrollment_id, target, scrubbed_at=moment)
 
+    def last_scrub(self) -> str | None:
+        """Return when a vault was scrubbed last (RFC 3339), None where none ever was."""
+        with self._session() as session:
+            return session.scalar(select(func.max(VaultRow.scrubbed_at)))
+
     def _update(self, enrollment_id: int, target: str, **values: object) -> None:
         with self._session() as session:
             session.execute(

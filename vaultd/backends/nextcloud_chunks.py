@@ -59,6 +59,9 @@ def upload_chunks(
                 headers=headers,
                 patience=verbs.http.settings.read_timeout + body.size / _JOINING,
             )  # fmt: skip
+        joined = verbs.look(place)
+        if joined is None or joined.size != body.size:
+            raise PlaceBusy(f"{verbs.where} did not join the parts of an upload.", unknown=False)
         done = True
     finally:
         if not done:

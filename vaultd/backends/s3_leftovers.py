@@ -10,9 +10,9 @@ from typing import Final
 
 from vaultd.backends.base import Finding
 from vaultd.backends.s3_client import Answer, S3Client
-from vaultd.backends.s3_errors import NoSuchUpload, S3Denied, S3Refusal
+from vaultd.backends.s3_errors import NoSuchUpload
 from vaultd.backends.s3_reading import list_keys
-from vaultd.errors import ObjectMissing
+from vaultd.errors import ObjectMissing, PlaceError
 
 PROBE: Final = ".vaultd-probe-"
 _STALE: Final = timedelta(days=1)
@@ -24,7 +24,7 @@ def remove(client: S3Client) -> Finding:
     """Abort uploads and delete probes of over a day ago, by the server's clock."""
     try:
         uploads = list(_uploads(client))
-    except (S3Refusal, S3Denied):
+    except PlaceError:  # it may refuse in any way what it does not know
         sentence = "It does not list them; let a rule of the bucket remove old ones."
         return Finding(_WHAT, True, sentence)
     old = client.server_time() - _STALE

@@ -14,7 +14,7 @@ from vaultd.backends.s3_client import S3Client
 from vaultd.backends.s3_errors import S3Denied, S3Refusal
 from vaultd.backends.s3_leftovers import PROBE
 from vaultd.backends.s3_upload import digests, new_object
-from vaultd.errors import ObjectMissing, PlaceError
+from vaultd.errors import PlaceError
 
 _LOCKED_SECONDS: Final = 5  # what the probe stores is locked so long, and then removed
 _BODY: Final = b"vaultd-probe, locked for some seconds\n"
@@ -31,7 +31,7 @@ def _versions(client: S3Client) -> Finding:
     what = "deleted objects"
     try:
         kept = client.call("get_bucket_versioning").text("Status") == "Enabled"
-    except (S3Refusal, S3Denied, ObjectMissing):
+    except PlaceError:
         return Finding(what, True, "It does not tell whether it keeps what is deleted.")
     if not kept:
         return Finding(what, True, "What is deleted is gone, and its room is free.")

@@ -299,7 +299,12 @@ class WebdavBackend:
 
     def space(self) -> Space:
         """Return the quota (RFC 4331), where the server tells it."""
-        entry = self.verbs.look(self.verbs.url("", collection=True), quota=True)
+        root = self.verbs.url("", collection=True)
+        try:
+            entry = self.verbs.look(root, quota=True)
+        except PlaceError:
+            # Some refuse the question for the quota: then only that is not known.
+            entry = self.verbs.look(root)
         if entry is None:
             self.folders.check_root()
             return Space(None, None)

@@ -61,6 +61,8 @@ class CloudServer:
         self.flip = False  # stores other bytes than it gets
         self.head_twice = ("OC-Checksum",)  # headers that an answer to HEAD has twice
         self.breaks_after_put = False  # it stores, and a proxy says that it did not answer
+        self.move_lies = ""  # says that it renamed, and did "nothing", or kept "half"
+        self.refuses_quota = False
         self.breaks_joining = False  # the last request of an upload in parts fails
         self.skips_trash = True  # 32 and later, where X-NC-Skip-Trashbin asks for it
         self.moving, self.most_moving = 0, 0  # MOVEs at this moment, and at any
@@ -191,7 +193,8 @@ class CloudServer:
             depth = environ.get("HTTP_DEPTH", "infinity")
             if depth == "infinity" and self.kind == "ocis":
                 raise DavError(400, "depth infinity is not allowed")
-            _body(environ)
+            if b"quota" in _body(environ) and self.refuses_quota:
+                raise DavError(501, "That property is not supported")
             found = self.tree.propfind(path, self.path + _DAV, depth, self.quota)
             return 207, {"Content-Type": "application/xml; charset=utf-8"}, found
         if method == "MKCOL":
@@ -284,6 +287,8 @@ class CloudServer:
         if target in self.locked:
             raise DavError(423, f"{target} is locked")
         overwrite = environ.get("HTTP_OVERWRITE", "T") != "F"
+        if self.move_lies == "nothing":
+            return 201, {}, b""
         folder, _, name = path.rpartition("/")
         if name == ".file" and path.startswith(_UPLOADS):
             new = self.tree.move(
@@ -297,6 +302,9 @@ class CloudServer:
             }
         else:
             new = self.tree.move(path, target, overwrite=overwrite)
+        if self.move_lies == "half":
+            node = self.tree.nodes[target]
+            node.content = (node.content or b"")[: len(node.content or b"") // 2]
         return (201 if new else 204), {}, b""
 
     def _join(self, folder: str, total: str | None) -> bytes:

@@ -152,3 +152,12 @@ def realpod(realpods: Path, postgres_server: servers.Server) -> Callable[[str], 
         return loaded[name]
 
     return load
+
+
+@pytest.fixture(scope="session")
+def nastypod(realpods: Path, realpod: Callable[[str], str], postgres_server: servers.Server) -> str:
+    """Return the URL of a copy of `o1` whose user `otto` has rows that break every habit."""
+    realpod("o1")
+    _psql(postgres_server, "postgres", "-c", "create database nasty template o1")
+    _psql(postgres_server, "nasty", "-o", "/dev/null", stdin=(realpods / "nasty.sql").read_bytes())
+    return postgres_url_of(postgres_server, "nasty")

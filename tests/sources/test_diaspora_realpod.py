@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from sqlalchemy import event
 
-from vaultd.records import Record
+from vaultd.records import Record, merged
 from vaultd.sources.base import singly
 from vaultd.sources.diaspora import DiasporaSource
 from vaultd.sources.diaspora.relayables import signed_text
@@ -171,7 +172,7 @@ def test_signatures_of_others_verify_with_their_keys(first: Records) -> None:
             if kind not in ("received_comment", "received_like", "received_poll_vote"):
                 continue
             body = (
-                {**record.body, **(record.finish(record.body) if record.finish else {})}
+                merged(record.body, record.finish(record.body) if record.finish else {})
                 if tried[kind, str(record.body["entity_data"]["author"])] < 3
                 else None
             )  # type: ignore[index, call-overload]
@@ -200,7 +201,8 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_accounts(
         seen.clear()
         for _ in source.read(batch):
             pass
-        numbers.append(len(seen))
+        # Large texts are asked for by themselves, a few megabytes at a time.
+        numbers.append(sum(" AS size0" not in query for query in seen))
     assert numbers[0] == numbers[1] == numbers[2], numbers
 
 
@@ -215,3 +217,13 @@ def test_a_light_account_reads_the_same_alone_and_in_company(
             if isinstance(r, Record)
         }
         assert alone == {key: record.body for key, record in first[name].items()}
+
+
+def test_profiles_were_edited_when_diasporas_own_exports_say(
+    realpods: Path, first: Records
+) -> None:
+    for path in sorted((realpods / "exports").glob("*.json.gz")):
+        profile = json.loads(gzip.decompress(path.read_bytes()))["user"]["profile"]["entity_data"]
+        name = profile["author"].partition("@")[0]
+        body = first[name]["profile", profile["author"]].body
+        assert body["entity_data"]["edited_at"] == profile["edited_at"]  # type: ignore[index, call-overload]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Column, Date, DateTime, Engine, Table, create_engine, text
 from sqlalchemy.schema import CreateTable
 
-from vaultd.records import Record, encode_record
+from vaultd.records import Record, encode_record, merged
 from vaultd.sources.base import singly
 from vaultd.sources.diaspora import DiasporaSource
 from vaultd.sources.diaspora.database import open_engine
@@ -97,7 +99,7 @@ def _read(source: DiasporaSource) -> tuple[Keys, list[str]]:
     for account, item in singly(source.read(whole)):
         if isinstance(item, Record):
             encode_record(
-                item.kind, item.id, item.body | (item.finish(item.body) if item.finish else {})
+                item.kind, item.id, merged(item.body, item.finish(item.body) if item.finish else {})
             )
             found.add((account.username, item.kind, item.id))
         else:
@@ -208,3 +210,38 @@ def test_booleans_are_booleans_on_every_engine(url: str, tmp_path: Path) -> None
              if isinstance(r, Record) and r.kind == "account"]  # fmt: skip
     assert found[0]["otp_required_for_login"] is True
     assert found[0]["reports"][0]["reviewed"] is False  # type: ignore[index, call-overload]
+
+
+def test_null_is_told_from_empty_and_false_in_own_rows(url: str, tmp_path: Path) -> None:
+    build(url, tmp_path)
+    with _writable(url).begin() as connection:
+        for statement in (
+            "UPDATE aspects SET post_default = NULL",
+            "UPDATE users SET auto_follow_back = NULL",
+            "UPDATE profiles SET nsfw = NULL",
+            "UPDATE posts SET text = NULL WHERE id = 1",
+            "UPDATE locations SET lat = NULL",
+            "UPDATE conversations SET subject = NULL",
+            "UPDATE photos SET remote_photo_path = NULL",
+            "UPDATE likes SET positive = NULL",
+        ):
+            connection.execute(text(statement))
+    source = DiasporaSource(url, POD_URL, tmp_path)
+    found: dict[str, list[Any]] = defaultdict(list)
+    for _, record in singly(source.read(source.accounts(["ada"]))):
+        assert isinstance(record, Record)
+        found[record.kind].append(record.body)
+    for kind, column in (
+        ("aspect", "post_default"), ("account", "auto_follow_back"), ("profile", "nsfw"),
+        ("conversation", "subject"), ("photo", "remote_photo_path"),
+    ):  # fmt: skip
+        assert found[kind]
+        assert all(body["row"][column] is None for body in found[kind]), kind
+    texts = {body["entity_data"]["text"]: body["row"] for body in found["post"]}
+    assert texts[""]["text"] is None
+    assert sum("text" in row for row in texts.values()) == 1
+    places = [b["entity_data"]["location"] for b in found["post"] if "location" in b["entity_data"]]
+    assert places
+    assert all(place["row"] == {"lat": None} for place in places)
+    assert found["like"]
+    assert all(b["entity_data"]["positive"] is True for b in found["like"] + found["received_like"])

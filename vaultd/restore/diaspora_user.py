@@ -96,6 +96,8 @@ def profile(writing: Writing, stored: Body | None) -> Body:
     report = writing.report
     data = writing.storable(entity(stored or {}), "profile")
     made: Body = {"author": writing.handle}
+    if rules.is_time(data.get("edited_at")):
+        made["edited_at"] = data["edited_at"]
     for key in _PROFILE_TEXTS:
         value = text(data, key)
         if value is not None:

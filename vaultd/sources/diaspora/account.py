@@ -14,12 +14,16 @@ from vaultd.sources.base import SourceAccount, Trouble
 from vaultd.sources.diaspora.batch import Batch, Row
 from vaultd.sources.diaspora.packing import Item
 from vaultd.sources.diaspora.questions import account
-from vaultd.sources.diaspora.values import day, exact, flag, json_safe, text
+from vaultd.sources.diaspora.values import day, exact, flag, json_safe, nulls, seconds, text
 
 _USER: Final = (
     "username email language disable_mail show_community_spotlight_in_stream auto_follow_back "
     "color_theme post_default_public getting_started encrypted_password otp_required_for_login "
     "plain_otp_secret otp_backup_codes unconfirmed_email"
+).split()
+_FLAGS: Final = (
+    "disable_mail show_community_spotlight_in_stream auto_follow_back post_default_public "
+    "getting_started"
 ).split()
 _KNOWN_USER: Final = frozenset(
     [*_USER, "id", "serialized_private_key", "created_at", "locked_at", "hidden_shareables",
@@ -73,10 +77,9 @@ def read_accounts(batch: Batch) -> Iterator[Item]:
             "invited_by": _given(row["inviter_handle"]),
             "pod_url": batch.pod_url,
             "person_created_at": since.get(row["id"]),
-            "row": batch.extra("users", row, _KNOWN_USER),
+            "row": batch.extra("users", row, _KNOWN_USER) | nulls(row, ("email", *_FLAGS)),
         }
-        for name in ("disable_mail", "show_community_spotlight_in_stream", "auto_follow_back",
-                     "post_default_public", "getting_started"):  # fmt: skip
+        for name in _FLAGS:
             body[name] = flag(row[name])
         for name, found in hanging.items():
             body[name] = found.get(row["id"], [])
@@ -132,6 +135,8 @@ def _profiles(batch: Batch) -> Iterator[Item]:
     for row in batch.ask(account.profiles(batch.schema, batch.scope)):
         owner: SourceAccount = batch.by_person[row["person_id"]]
         data: dict[str, Json] = {"author": owner.handle}
+        if (edited := seconds(row["updated_at"])) is not None:
+            data["edited_at"] = edited
         data |= {n: text(row[n]) for n in _PROFILE if row[n] is not None}
         if row["birthday"] is not None:
             data["birthday"] = day(row["birthday"])
@@ -144,6 +149,7 @@ def _profiles(batch: Batch) -> Iterator[Item]:
         body: Body = {
             "entity_type": "profile",
             "entity_data": data,
-            "row": batch.extra("profiles", row, _KNOWN_PROFILE),
+            "row": batch.extra("profiles", row, _KNOWN_PROFILE)
+            | nulls(row, ("searchable", "nsfw", "public_details")),
         }
         yield batch.record(owner, "profile", owner.handle, row["id"], body)

@@ -10,7 +10,7 @@ from vaultd.records import Body, Json
 from vaultd.sources.diaspora.batch import Batch
 from vaultd.sources.diaspora.packing import Item
 from vaultd.sources.diaspora.questions import conversations
-from vaultd.sources.diaspora.values import exact, number, seconds, text
+from vaultd.sources.diaspora.values import exact, nulls, number, seconds, text
 
 _KNOWN: Final = frozenset("id conversation_id author_id guid text created_at subject".split())
 
@@ -40,6 +40,7 @@ def read_conversations(batch: Batch) -> Iterator[Item]:
             "updated_at": exact(row["updated_at"]),
             "row": {
                 **batch.extra("conversations", row, _KNOWN),
+                **nulls(row, ("subject",)),
                 "created_at": exact(row["created_at"]),
             },
         }
@@ -58,6 +59,7 @@ def read_conversations(batch: Batch) -> Iterator[Item]:
             },
             "row": {
                 **batch.extra("messages", row, _KNOWN),
+                **nulls(row, ("text",)),
                 "created_at": exact(row["created_at"]),
             },
         }

@@ -10,7 +10,16 @@ from vaultd.records import Body, Json
 from vaultd.sources.diaspora.batch import Batch
 from vaultd.sources.diaspora.packing import Item, packed
 from vaultd.sources.diaspora.questions import account, graph
-from vaultd.sources.diaspora.values import columns, exact, flag, given, json_safe, number, text
+from vaultd.sources.diaspora.values import (
+    columns,
+    exact,
+    flag,
+    given,
+    json_safe,
+    nulls,
+    number,
+    text,
+)
 
 _KNOWN_CONTACT: Final = frozenset("id user_id person_id sharing receiving created_at".split())
 
@@ -33,7 +42,7 @@ def _aspects(batch: Batch) -> Iterator[Item]:
             "order_id": number(row["order_id"]),
             "post_default": flag(row["post_default"]),
             "created_at": exact(row["created_at"]),
-            "row": batch.extra("aspects", row, known),
+            "row": batch.extra("aspects", row, known) | nulls(row, ("name", "post_default")),
         }
         yield batch.record(batch.by_user[row["user_id"]], "aspect", str(row["id"]), row["id"], body)
 

@@ -17,6 +17,7 @@ from vaultd.sources.diaspora.values import (
     flag,
     json_safe,
     moments,
+    nulls,
     number,
     seconds,
     text,
@@ -29,6 +30,8 @@ _KNOWN_PHOTO: Final = frozenset(
     "id author_id public guid pending text remote_photo_path remote_photo_name status_message_guid "
     "height width created_at".split()
 )
+
+_PLACE: Final = ("address", "lat", "lng")
 
 
 def read_posts(batch: Batch) -> Iterator[Item]:
@@ -75,7 +78,8 @@ class _Details:
         return {
             row["status_message_id"]: {
                 "entity_type": "location",
-                "entity_data": {name: text(row[name]) for name in ("address", "lat", "lng")},
+                "entity_data": {name: text(row[name]) for name in _PLACE},
+                **({"row": missing} if (missing := nulls(row, _PLACE)) else {}),
             }
             for row in self._batch.ask(posts.locations(self._batch.schema, self._batch.scope))
         }
@@ -144,9 +148,14 @@ class _Details:
         _, post, guid, kind, at, public, words, via, root, root_author, _, *rest = row
         moment, exactly = moments(at)
         data: Body = {"author": account.handle, "guid": text(guid), "created_at": moment}
+        told = {"text": words, "provider_display_name": via, "public": public}
+        extra: Body = columns(more, rest)
         if kind == "Reshare":
             body = _reshare(data, root, root_author)
+            # Its root has the words, and it is public; a row that differs from that tells so.
+            extra |= {n: json_safe(v) for n, v in told.items() if v is not None and v is not True}
         else:
+            extra |= nulls(told, ("text", "public"))
             data["public"] = flag(public)
             data["text"] = text(words)
             if via is not None:
@@ -159,7 +168,6 @@ class _Details:
         body["aspects"] = self.aspects["Post"].get((account.key, post), [])
         body["tags"] = self.tags.get(post, [])
         body["references"] = self.references.get(post, [])
-        extra: Body = columns(more, rest)
         extra["created_at"] = exactly
         body["row"] = extra
         return body
@@ -189,6 +197,7 @@ def _photos(batch: Batch, details: _Details) -> Iterator[Item]:
             "pending": flag(row["pending"]),
             "aspects": details.aspects["Photo"].get((account.key, row["id"]), []),
             "row": batch.extra("photos", row, _KNOWN_PHOTO)
-            | {"created_at": exact(row["created_at"])},
+            | {"created_at": exact(row["created_at"])}
+            | nulls(row, ("public", "pending", "remote_photo_path", "remote_photo_name")),
         }
         yield batch.record(account, "photo", row["guid"], row["id"], body, file=name or None)

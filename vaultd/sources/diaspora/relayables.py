@@ -72,7 +72,7 @@ def like(
     if parent is not None:
         data["parent_guid"] = parent
     data["parent_type"] = parent_kind
-    data["positive"] = flag(positive)
+    data["positive"] = positive is None or flag(positive)  # what diaspora* takes NULL for
     return {
         "entity_type": "like",
         "entity_data": data,

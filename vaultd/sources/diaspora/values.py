@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Final
 
@@ -101,6 +101,11 @@ def json_safe(value: object) -> Json:
 def columns(names: Sequence[str], values: Sequence[object]) -> Body:
     """Return column values by name; mostly there are none."""
     return dict(zip(names, map(json_safe, values), strict=True)) if names else {}
+
+
+def nulls(row: Mapping[str, object], names: Iterable[str]) -> Body:
+    """Return those columns that are NULL: where a body says '' or false, its `row` tells so."""
+    return {name: None for name in names if name in row and row[name] is None}
 
 
 def flag(value: object) -> bool:

@@ -74,11 +74,11 @@ def of_person(schema: Schema, scope: Scope, name: str, column: str) -> Question 
 
 
 def profiles(schema: Schema, scope: Scope) -> Question:
-    """Ask for the profiles."""
+    """Ask for the profiles; `updated_at` tells when they were edited (facts A5)."""
     table = schema["profiles"]
     return Question(
         name="profiles",
-        select=select(*kept(table)).where(scope.persons(table.c.person_id)),
+        select=select(*kept(table), table.c.updated_at).where(scope.persons(table.c.person_id)),
         owner=table.c.person_id,
         by_person=True,
         order=(table.c.id,),

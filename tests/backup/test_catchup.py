@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Barrier
+from typing import BinaryIO
 
 import pytest
 
@@ -12,7 +14,9 @@ from vaultd.backends.base import Backend
 from vaultd.backends.folder import FolderBackend
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backup.copying import copy_place
+from vaultd.errors import PlaceFull
 from vaultd.restore.verify import verify_place
+from vaultd.vault.layout import parse_archive_name
 
 
 def grow(world: World, days: int) -> None:
@@ -114,6 +118,51 @@ def test_a_copied_place_is_the_same_and_twice_is_once(
     assert {item.name: copy.read(item.name) for item in copy.list()} == first.objects
     again = copy_place(first, copy)
     assert (again.vaults, again.objects) == (1, 0)
+
+
+class _Watched(MemoryBackend):
+    """Waits in each upload of a picture until two are there, and notes the order of uploads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order: list[str] = []
+        self.together = Barrier(2)
+
+    def create(self, name: str, data: BinaryIO, size: int) -> None:
+        if "/blob-" in name and len([n for n in self.order if "/blob-" in n]) < 2:
+            self.together.wait(60)
+        super().create(name, data, size)
+        self.order.append(name)
+
+
+def test_a_copy_takes_pictures_side_by_side_and_archives_in_order_after_them(
+    world: World, first: MemoryBackend
+) -> None:
+    world.source.files["b.png"] = b"another" * 1000
+    world.alice.photo("f2", "b.png")
+    grow(world, 4)
+    assert len([name for name in first.objects if "/blob-" in name]) >= 2
+    target = _Watched()
+    assert copy_place(first, target).problems == []
+    assert target.objects == first.objects
+    archives = [name for name in target.order if parse_archive_name(name) is not None]
+    assert archives == sorted(archives)
+    assert target.order[-len(archives) :] == archives
+
+
+def test_a_copy_ends_for_a_vault_whose_place_is_in_trouble(
+    world: World, first: MemoryBackend
+) -> None:
+    grow(world, 4)
+
+    class _Full(MemoryBackend):
+        def create(self, name: str, data: BinaryIO, size: int) -> None:
+            raise PlaceFull("It is full.")
+
+    report = copy_place(first, _Full())
+    assert report.objects == 0
+    assert 1 <= len(report.problems) <= 16  # those on their way, and no archive
+    assert set(report.problems) == {"It is full."}
 
 
 def test_a_copy_leaves_damage_out_and_says_so(world: World, first: MemoryBackend) -> None:

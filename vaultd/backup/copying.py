@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Event
 from typing import BinaryIO, Final, cast
 
 from vaultd.backends.base import Backend, ObjectInfo
 from vaultd.backends.memory import MemoryBackend
-from vaultd.errors import DamageError, ObjectExists, ObjectMissing, PlaceError
+from vaultd.errors import DamageError, ObjectExists, ObjectMissing, PlaceError, VaultdError
 from vaultd.vault.integrity import check_archive, check_blob
 from vaultd.vault.layout import parse_archive_name, vault_of
 
-_IN_MEMORY: Final = 8 * 1024 * 1024
-_AT_ONCE: Final = 8
+_IN_MEMORY: Final = 4 * 1024 * 1024
+_VAULTS_AT_ONCE: Final = 8
+_OBJECTS_AT_ONCE: Final = 16
+_AHEAD: Final = 2  # archives of one vault that are held, read and checked, before their turn
 
 
 @dataclass(slots=True)
@@ -47,13 +51,19 @@ def copy_place(
 ) -> CopyReport:
     """Copy every vault of a place, several at a time; what is there already is left alone.
 
-    Raises PlaceError when a place cannot be listed; a vault's own trouble is in the report.
+    Objects of one vault go several at a time as well; see copy_objects. Raises PlaceError when a
+    place cannot be listed; a vault's own trouble is in the report.
     """
     report = CopyReport()
     there = {item.name: item.size for item in target.list()}
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="copy") as pool:
+    with (
+        ThreadPoolExecutor(_OBJECTS_AT_ONCE, thread_name_prefix="copy") as objects,
+        ThreadPoolExecutor(_VAULTS_AT_ONCE, thread_name_prefix="vaults") as pool,
+    ):
         vaults = _by_vault(source.list())
-        for done in pool.map(lambda items: copy_objects(source, target, items, there), vaults):
+        for done in pool.map(
+            lambda items: copy_objects(source, target, items, there, objects), vaults
+        ):
             done.vaults = 1
             report.take(done)
             if on_vault is not None:
@@ -74,48 +84,121 @@ def _by_vault(items: Iterable[ObjectInfo]) -> Iterator[list[ObjectInfo]]:
 
 
 def copy_objects(
-    source: Backend, target: Backend, items: Iterable[ObjectInfo], there: dict[str, int]
+    source: Backend,
+    target: Backend,
+    items: Iterable[ObjectInfo],
+    there: dict[str, int],
+    pool: Executor | None = None,
 ) -> CopyReport:
     """Copy objects of one vault; `there` has what the target holds, by name, with its size.
 
-    Pictures go first and archives in the order of their sequence, so that whenever this ends,
+    Pictures go first, side by side in the `pool` if there is one; then the archives in the order
+    of their sequence, read and checked ahead, stored one after the other. So whenever this ends,
     every archive that arrived finds what it refers to.
     """
-    report = CopyReport()
-    for item in sorted(items, key=_order):
+    run = _VaultCopy(source, target)
+    lacking = [item for item in sorted(items, key=_order) if run.lacks(item, there)]
+    archives = [item for item in lacking if parse_archive_name(item.name) is not None]
+    others = lacking[: len(lacking) - len(archives)]
+    for item, error in zip(others, (pool.map if pool else map)(run.copy, others), strict=True):
+        run.note(item, error)
+    if not run.broken.is_set():
+        for item, place in _ahead(pool, run.checked, archives):
+            run.note(item, run.store(item, place))
+    return run.report
+
+
+class _VaultCopy:
+    """Copies the objects of one vault until a place is in trouble; any thread may `copy`."""
+
+    def __init__(self, source: Backend, target: Backend) -> None:
+        self.report = CopyReport()
+        self.broken = Event()
+        self._source = source
+        self._target = target
+
+    def lacks(self, item: ObjectInfo, there: dict[str, int]) -> bool:
+        """Tell whether an object is to be copied; one of another size is a problem."""
         size = there.get(item.name)
-        if size == item.size:
-            continue
-        if size is not None:
-            report.problems.append(
+        if size is not None and size != item.size:
+            self.report.problems.append(
                 f"{item.name} has {size} bytes there and {item.size} here; `vaultd scrub` heals it."
             )
-            continue
+        return size is None
+
+    def copy(self, item: ObjectInfo) -> VaultdError | None:
+        """Copy one object; return what went wrong."""
+        return self.store(item, self.checked(item))
+
+    def checked(self, item: ObjectInfo) -> Backend | VaultdError:
+        """Return the place to copy an object from, or what is wrong with it."""
+        if self.broken.is_set():
+            return _Passed()
         try:
-            copy_object(source, target, item.name, item.size)
-        except (DamageError, ObjectMissing, PlaceError) as error:
-            report.problems.append(str(error))
-            if not isinstance(error, DamageError | ObjectMissing):
-                break  # the place is in trouble, not the object
-            continue
-        report.objects += 1
-        report.bytes += item.size
+            return checked(self._source, item.name, item.size)
+        except (DamageError, PlaceError) as error:
+            return self._judged(error)
+
+    def store(self, item: ObjectInfo, place: Backend | VaultdError) -> VaultdError | None:
+        """Store what was checked; return what went wrong."""
+        if isinstance(place, VaultdError):
+            return place
+        if self.broken.is_set():
+            return _Passed()
+        data = cast(BinaryIO, RemoteObject(place, item.name))
+        try:
+            self._target.create(item.name, data, item.size)
+        except ObjectExists:
+            return None  # somebody else was faster; names tell contents
+        except (DamageError, PlaceError) as error:
+            return self._judged(error)
+        return None
+
+    def _judged(self, error: VaultdError) -> VaultdError:
+        if not isinstance(error, DamageError | ObjectMissing):
+            self.broken.set()  # the place is in trouble, not the object
+        return error
+
+    def note(self, item: ObjectInfo, error: VaultdError | None) -> None:
+        """Count what was copied, or take down the problem."""
+        if isinstance(error, _Passed):
+            return
+        if error is not None:
+            self.report.problems.append(str(error))
+            return
+        self.report.objects += 1
+        self.report.bytes += item.size
         parts = parse_archive_name(item.name)
-        report.last_sequence = max(report.last_sequence, parts[1] if parts else 0)
-    return report
+        self.report.last_sequence = max(self.report.last_sequence, parts[1] if parts else 0)
+
+
+class _Passed(VaultdError):
+    """An object passed over, as its place is in trouble that was told already."""
+
+    def __init__(self) -> None:
+        super().__init__("passed over")
+
+
+def _ahead(
+    pool: Executor | None,
+    check: Callable[[ObjectInfo], Backend | VaultdError],
+    items: Sequence[ObjectInfo],
+) -> Iterator[tuple[ObjectInfo, Backend | VaultdError]]:
+    """Yield each item with what `check` returns, in order, a few of them worked out ahead."""
+    if pool is None:
+        yield from ((item, check(item)) for item in items)
+        return
+    waiting: deque[tuple[ObjectInfo, Future[Backend | VaultdError]]] = deque()
+    for item in items:
+        waiting.append((item, pool.submit(check, item)))
+        if len(waiting) > _AHEAD:
+            first, checking = waiting.popleft()
+            yield first, checking.result()
+    yield from ((item, checking.result()) for item, checking in waiting)
 
 
 def _order(item: ObjectInfo) -> tuple[int, str]:
     return (parse_archive_name(item.name) is not None, item.name)
-
-
-def copy_object(source: Backend, target: Backend, name: str, size: int) -> None:
-    """Copy one object after checking it; raises DamageError, ObjectMissing, PlaceError."""
-    place = checked(source, name, size)
-    try:
-        target.create(name, cast(BinaryIO, RemoteObject(place, name)), size)
-    except ObjectExists:
-        return  # somebody else was faster; names tell contents
 
 
 def checked(source: Backend, name: str, size: int) -> Backend:

@@ -6,7 +6,9 @@ word for `--json` and for the damage lists of `verify` and `restore`.
 
 from __future__ import annotations
 
+import traceback
 from datetime import datetime
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -125,6 +127,11 @@ class PlaceRefused(PlaceError):
     code = "place-refused"
 
 
+class PlaceClosed(PlaceRefused):
+    """The place lets us in nowhere, whatever we ask for: credentials, certificate, host key, no
+    such bucket. Nothing more is asked of it in the same run."""
+
+
 class PlaceLockedAway(PlaceRefused):
     """A user's target cannot be opened for a reason of the pod's: the key is gone or another one,
     or the sealed credentials are damaged."""
@@ -191,3 +198,10 @@ class LockedError(VaultdError):
 
     exit_code = 2
     code = "locked"
+
+
+def whereabouts(error: BaseException) -> str:
+    """Say what kind of error happened in which line; its own text may quote a user's data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    name = type(error).__name__
+    return f"{name} at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else name

@@ -359,7 +359,7 @@ def test_a_login_nobody_allows_ends(cloud: CloudServer) -> None:
 
 def test_a_login_elsewhere_is_refused(cloud: CloudServer) -> None:
     cloud.url = "http://evil.example"
-    with pytest.raises(PlaceError, match="another server"):
+    with pytest.raises(PlaceError, match=r"another server \(http://evil\.example\)"):
         begin_login(f"http://127.0.0.1:{cloud.port}")
 
 

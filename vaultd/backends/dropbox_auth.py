@@ -20,7 +20,7 @@ import msgspec
 
 from vaultd.backends.dropbox_errors import MALFORMED, from_answer, withdrawn
 from vaultd.backends.dropbox_http import Answer, DropboxHttp
-from vaultd.errors import PlaceError, PlaceRefused
+from vaultd.errors import PlaceClosed, PlaceError, PlaceRefused
 
 SCOPES: Final = "account_info.read files.content.read files.content.write files.metadata.read"
 
@@ -78,7 +78,7 @@ def exchange_code(http: DropboxHttp, code: str, verifier: str, *, redirect_uri: 
     }
     if redirect_uri:
         form["redirect_uri"] = redirect_uri
-    refused = PlaceRefused(
+    refused = PlaceClosed(
         "Dropbox does not accept this code: it is mistyped, too old, or already used.",
         hint="Start again at the page where vaultd is allowed in.",
     )
@@ -110,7 +110,7 @@ def _refusal(answer: Answer, http: DropboxHttp, refused: PlaceRefused) -> PlaceE
             reason = ""
         if reason == "invalid_grant":
             return refused
-        return PlaceRefused(
+        return PlaceClosed(
             f"{where} does not know this app key, or does not let it in without a secret.",
             hint="Check the app key.",
         )
@@ -149,7 +149,7 @@ class AccessTokens:
             return self._token
         settings = self._http.settings
         if not settings.refresh_token:
-            raise PlaceRefused(
+            raise PlaceClosed(
                 f"vaultd is not connected with {settings.where} yet.",
                 hint="Allow it there first; a refresh token comes of it.",
             )

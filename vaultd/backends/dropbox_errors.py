@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from vaultd.backends.http_headers import header
-from vaultd.errors import PlaceBusy, PlaceError, PlaceFull, PlaceRefused
+from vaultd.errors import PlaceBusy, PlaceClosed, PlaceError, PlaceFull, PlaceRefused
 
 MALFORMED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding somebody else's JSON may raise."""
@@ -116,7 +116,7 @@ def from_answer(
 
 def _not_let_in(status: int, found: tuple[str, ...], where: str, doing: str) -> PlaceRefused:
     if "missing_scope" in found:
-        return PlaceRefused(
+        return PlaceClosed(
             f"vaultd is not allowed to {doing} in {where}: the app has no such permission.",
             hint="Give it the scopes account_info.read, files.metadata.read, files.content.read "
             "and files.content.write, then connect again.",
@@ -125,14 +125,14 @@ def _not_let_in(status: int, found: tuple[str, ...], where: str, doing: str) -> 
         return PlaceRefused(f"The account of {where} is suspended.")
     if status == 403:
         return PlaceRefused(f"{where} does not allow vaultd to {doing} (403).")
-    return PlaceRefused(
+    return PlaceClosed(
         f"{where} does not accept vaultd's access any more (401).", hint=_CONNECT_AGAIN
     )
 
 
 def withdrawn(where: str) -> PlaceRefused:
     """Return the error of a refresh token that is revoked or was never one."""
-    return PlaceRefused(
+    return PlaceClosed(
         f"{where} does not let vaultd in: the access was withdrawn, or the refresh token is wrong.",
         hint=_CONNECT_AGAIN,
     )
@@ -193,12 +193,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _certificate(error: ssl.SSLCertVerificationError, where: str) -> PlaceRefused:
     code = error.verify_code
     if code == _EXPIRED:
-        return PlaceRefused(
+        return PlaceClosed(
             f"The certificate of {where} has expired.", hint="Is this machine's clock right?"
         )
     if code in (_WRONG_HOST, _WRONG_ADDRESS):
-        return PlaceRefused(f"The certificate of {where} is for another host name.")
-    return PlaceRefused(
+        return PlaceClosed(f"The certificate of {where} is for another host name.")
+    return PlaceClosed(
         f"The certificate of {where} is not one that this machine trusts (OpenSSL says {code}).",
         hint="Does something between vaultd and Dropbox open the connections?",
     )

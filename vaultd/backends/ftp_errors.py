@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from vaultd.backends.session_pool import TooManySessions
-from vaultd.errors import PlaceBusy, PlaceError, PlaceFull, PlaceRefused
+from vaultd.errors import PlaceBusy, PlaceClosed, PlaceError, PlaceFull, PlaceRefused
 
 # RFC 959 §4.2, RFC 4217 §10; 452 and 552 are about room, 421 is "going away".
 _BUSY: Final = {"421", "425", "426", "431", "434", "436", "450", "451"}
@@ -89,14 +89,14 @@ class FtpSpeech:
             )
         if reply.startswith("4"):
             return PlaceBusy(f"The FTP server {self._where} is busy ({said}).", unknown=False)
-        return PlaceRefused(
+        return PlaceClosed(
             f"The FTP server {self._where} does not let in {username!r} ({said}).",
             hint="Check the user name and the password.",
         )
 
     def no_tls(self, reply: str) -> PlaceError:
         """Return the error for a server that will not encrypt."""
-        return PlaceRefused(
+        return PlaceClosed(
             f"The FTP server {self._where} offers no TLS ({self.quote(reply)}).",
             hint="Have it switched on there; only `insecure = true` would send the password "
             "and everything else in the clear.",
@@ -123,7 +123,7 @@ class FtpSpeech:
         if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
             return self.cut(doing, unknown=unknown)
         if isinstance(error, ssl.SSLError):
-            return PlaceRefused(
+            return PlaceClosed(
                 f"TLS with the FTP server {self._where} failed ({error.reason or 'no reason'}).",
                 hint="Is it the right port, and does it speak TLS 1.2 or later there?",
             )
@@ -150,7 +150,7 @@ class FtpSpeech:
 
     def _certificate(self, error: ssl.SSLCertVerificationError) -> PlaceError:
         reason = error.verify_message or "not valid"
-        return PlaceRefused(
+        return PlaceClosed(
             f"The certificate of the FTP server {self._where} is not accepted: {reason}.",
             hint="Have it renewed, use the name it is made for, or name its issuer as `ca_file`.",
         )

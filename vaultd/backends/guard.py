@@ -14,7 +14,7 @@ from typing import Final
 
 from vaultd.backends.addresses import first_that_answers
 from vaultd.backends.own_addresses import is_on_this_machine
-from vaultd.errors import PlaceBusy, PlaceRefused
+from vaultd.errors import PlaceBusy, PlaceClosed
 
 Network = IPv4Network | IPv6Network
 Own = Callable[[str], bool]
@@ -101,12 +101,12 @@ def resolve(
         if _is_permitted(address, permitted):
             continue
         if allowed(address) and any(own(each) for each in _faces(address)):
-            raise PlaceRefused(
+            raise PlaceClosed(
                 f"The host {shown(host)} has the address {shown(address)}, which is the pod's own.",
                 hint="A backup belongs on another machine; only the podmin permits others.",
             )
         if not allowed(address):
-            raise PlaceRefused(
+            raise PlaceClosed(
                 f"The host {shown(host)} has the address {shown(address)}, which is not one of "
                 "the public internet.",
                 hint="A place of your own is on a public address; others only the podmin permits.",

@@ -19,7 +19,7 @@ from vaultd import __version__
 from vaultd.backends.environment_proxy import proxy_for
 from vaultd.backends.http_errors import from_library, from_status
 from vaultd.backends.http_headers import header
-from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused, UsageError
+from vaultd.errors import PlaceBusy, PlaceClosed, PlaceError, UsageError
 
 ERROR_BODY: Final = 64 * 1024
 # A server that gives less than this many bytes a second, after the read timeout, hangs.
@@ -77,7 +77,7 @@ class _DigestPerThread(httpx.Auth):
             yield from digest.auth_flow(request)
         except (LookupError, ValueError, AssertionError, NotImplementedError):
             # What the library raises for challenges it does not know, or that are none.
-            raise PlaceRefused(
+            raise PlaceClosed(
                 f"{request.url.host} asks for a login that vaultd does not know.",
                 hint="It knows Digest with MD5 or SHA, qop auth, and Basic.",
             ) from None

@@ -14,7 +14,7 @@ from typing import Final
 import httpx
 
 from vaultd.backends.http_headers import header
-from vaultd.errors import PlaceBusy, PlaceError, PlaceFull, PlaceRefused
+from vaultd.errors import PlaceBusy, PlaceClosed, PlaceError, PlaceFull, PlaceRefused
 
 _MAX_RETRY_AFTER: Final = 86400.0
 _BUSY: Final = frozenset({408, 421, 423, 425, 429, 500, 502, 503, 504, 509, 520, 522, 524})
@@ -34,7 +34,7 @@ def from_library(error: Exception, where: str, *, unknown: bool) -> PlaceError:
             return _certificate(cause, where)
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
-            return PlaceRefused(
+            return PlaceClosed(
                 f"{where} does not speak TLS as vaultd does ({cause.reason or 'TLS error'}).",
                 hint="Is it https, and is this the right port?",
             )
@@ -73,25 +73,25 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _certificate(error: ssl.SSLCertVerificationError, where: str) -> PlaceRefused:
     code = error.verify_code
     if code == _EXPIRED:
-        return PlaceRefused(
+        return PlaceClosed(
             f"The certificate of {where} has expired.",
             hint="Its owner must renew it (and is this machine's clock right?).",
         )
     if code == _NOT_YET_VALID:
-        return PlaceRefused(
+        return PlaceClosed(
             f"The certificate of {where} is not valid yet.", hint="Is this machine's clock right?"
         )
     if code in (_WRONG_HOST, _WRONG_ADDRESS):
-        return PlaceRefused(
+        return PlaceClosed(
             f"The certificate of {where} is for another host name.",
             hint="Use the name that is in the certificate.",
         )
     if code in _UNKNOWN_ISSUER:
-        return PlaceRefused(
+        return PlaceClosed(
             f"The certificate of {where} is signed by nobody this machine trusts.",
             hint="If it is your own authority, name its certificate as `ca_file`.",
         )
-    return PlaceRefused(f"The certificate of {where} is not accepted (OpenSSL says {code}).")
+    return PlaceClosed(f"The certificate of {where} is not accepted (OpenSSL says {code}).")
 
 
 def from_status(
@@ -111,7 +111,7 @@ def from_status(
             hint="Check the user's rights there.",
         )
     if status == 407:
-        return PlaceRefused(f"The proxy before {where} wants a login (407).")
+        return PlaceClosed(f"The proxy before {where} wants a login (407).")
     if status in (507, 402):
         return PlaceFull(f"{where} is full ({said}).", hint="Make room, then run again.")
     if status == 413:
@@ -147,7 +147,16 @@ def _not_let_in(headers: Mapping[str, str], where: str) -> PlaceRefused:
     hint = "Check user and password (or app password, or token)."
     if "digest" in schemes and "basic" not in schemes:
         hint = "Check user and password; it wants Digest login (`digest = true`)."
-    return PlaceRefused(f"{where} does not accept these credentials (401).", hint=hint)
+    return PlaceClosed(f"{where} does not accept these credentials (401).", hint=hint)
+
+
+def shown_host(url: httpx.URL) -> str:
+    """Return scheme, host and port of an address that a server gave, fit to be shown."""
+    try:
+        text = f"{url.scheme}://{url.netloc.decode('ascii')}" if url.host else ""
+    except UnicodeDecodeError:
+        text = ""
+    return "".join(c for c in text if c.isprintable() and c != "@")[:200] or "no address at all"
 
 
 def _redirected(headers: Mapping[str, str], where: str, status: int) -> PlaceError:

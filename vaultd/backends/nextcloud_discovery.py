@@ -12,7 +12,7 @@ import msgspec
 
 from vaultd.backends.http import Answer, HttpConnection, place_url
 from vaultd.backends.webdav_verbs import below
-from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused
+from vaultd.errors import PlaceBusy, PlaceClosed, PlaceError
 
 _SCHEMES: Final = {"http": "http", "https": "https", "nextcloud": "https", "owncloud": "https"}
 _JSON_BODY: Final = 1024 * 1024
@@ -116,7 +116,7 @@ def cloud_refusal(answer: Answer, where: str) -> PlaceError | None:
     if answer.status == 503 and b"Upgrade needed" in answer.body:
         return PlaceBusy(f"{where} waits for its owner to finish an upgrade.", unknown=False)
     if answer.status == 401:
-        return PlaceRefused(
+        return PlaceClosed(
             f"{where} does not accept these credentials (401).",
             hint="Make an app password there (Settings, Security), or log in again.",
         )

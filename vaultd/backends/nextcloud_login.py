@@ -16,6 +16,7 @@ import httpx
 import msgspec
 
 from vaultd.backends.http import HttpConnection, HttpSettings
+from vaultd.backends.http_errors import shown_host
 from vaultd.backends.nextcloud_discovery import cloud_refusal, no_cloud, server_url
 from vaultd.backends.webdav_verbs import below
 from vaultd.errors import PlaceBusy, PlaceError
@@ -123,7 +124,7 @@ def _own(address: str, server: httpx.URL, where: str) -> httpx.URL:
         found = httpx.URL("")
     if (found.scheme, found.netloc) != (server.scheme, server.netloc):
         raise PlaceError(
-            f"{where} sends the login to another server.",
+            f"{where} sends the login to another server ({shown_host(found)}).",
             hint="Use the address that its owner set (overwrite.cli.url, overwriteprotocol).",
         )
     return found

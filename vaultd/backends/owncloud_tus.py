@@ -13,6 +13,7 @@ from typing import Final
 
 import httpx
 
+from vaultd.backends.http_errors import shown_host
 from vaultd.backends.http_headers import header
 from vaultd.backends.sized_body import SizedBody
 from vaultd.backends.webdav_verbs import WebdavVerbs
@@ -74,7 +75,8 @@ def _same_server(verbs: WebdavVerbs, asked: httpx.URL, location: str) -> httpx.U
         upload = httpx.URL("")
     if not location or (upload.scheme, upload.netloc) != (asked.scheme, asked.netloc):
         raise PlaceError(
-            f"{verbs.where} wants big uploads at another server, where vaultd sends nothing.",
+            f"{verbs.where} wants big uploads at another server ({shown_host(upload)}), where "
+            "vaultd sends nothing.",
             hint="Its owner may set its public address (OCIS_URL).",
         )
     return upload

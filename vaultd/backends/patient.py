@@ -1,7 +1,8 @@
 """Patience with places, once for all backends: retries, limits, a circuit breaker, counters.
 
 A backend makes one attempt. Only PlaceBusy is tried again, after a pause that grows, with jitter,
-or after what the place asked for. A `create` whose effect is unknown is settled by reading back.
+or after what the place asked for, as long as time allows. A `create` whose effect is unknown is
+settled by reading back. Here is the border, too: whatever a backend raises, PlaceError comes out.
 """
 
 from __future__ import annotations
@@ -11,28 +12,47 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
-from typing import BinaryIO, Final, TypeVar
+from typing import BinaryIO, Final, TypeVar, cast
 
 from vaultd.backends.base import Backend, Finding, ObjectInfo, Space
-from vaultd.backends.circuit import Circuit
+from vaultd.backends.border import OwnData, border
+from vaultd.backends.circuit import Circuit, LeftAlone
 from vaultd.backends.meter import Meter
 from vaultd.backends.trial import Trial, trial_of
-from vaultd.errors import ObjectExists, PlaceBusy, PlaceError, VaultdError
+from vaultd.errors import (
+    ObjectExists,
+    ObjectMissing,
+    PlaceBusy,
+    PlaceClosed,
+    PlaceError,
+    PlaceFull,
+    VaultdError,
+)
 
 _T = TypeVar("_T")
 _STEP: Final = 1024 * 1024
+_PATIENT: Final = 6  # tries of one call while others of the same place work
+_NAP: Final = 0.5  # seconds between two looks whether the run was asked to stop
+_OF_DATA: Final = frozenset({"create", "read", "list"})
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """`tries` per call at most, pauses from `first` doubling to `longest`, `budget` in all (s)."""
+    """Pauses from `first` doubling to `longest` (s) while nothing works, for `budget` s at most.
 
-    tries: int = 6
+    `tries` per call at most, where they are not 0. A place that never answered yet gets
+    `first_contact` seconds in place of the budget, where given: a person waits.
+    """
+
+    tries: int = 0
     first: float = 0.5
     longest: float = 30.0
     budget: float = 180.0
     at_once: int = 16
+    first_contact: float | None = None
 
 
 class PatientBackend:
@@ -45,18 +65,22 @@ class PatientBackend:
         patience: Patience | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
         chance: random.Random | None = None,
     ) -> None:
         self.inner = inner
         self.name = name
         self.meter = Meter()
         self._patience = patience or Patience()
-        self._circuit = Circuit(name, clock=clock)
+        self._circuit = Circuit(name, budget=self._patience.budget, clock=clock)
         self._clock = clock
-        self._sleep = sleep
+        self._sleep = sleep or self._nap
         self._chance = chance or random.Random()  # noqa: S311 - spreads pauses, guards nothing
         self._room = threading.BoundedSemaphore(self._patience.at_once)
+        self._should_stop: Callable[[], bool] = lambda: False
+        self._full: tuple[int, PlaceFull] | None = None
+        self._first = threading.Lock()
+        self._let_in = False
 
     def __repr__(self) -> str:
         return f"PatientBackend({self.name}, {self.inner!r})"
@@ -66,11 +90,34 @@ class PatientBackend:
         """Whether the place stayed away so often that it is left alone for now."""
         return self._circuit.resting
 
+    def begin(self, should_stop: Callable[[], bool] | None = None) -> None:
+        """A new run begins: what refused everything in the last one is asked again.
+
+        Pauses end soon once `should_stop` says so; None leaves that as it is.
+        """
+        self._should_stop, self._full = should_stop or self._should_stop, None
+        self._let_in = False
+        self._circuit.begin()
+
     def create(self, name: str, data: BinaryIO, size: int) -> None:
         """Store a new object; see Backend.create.
 
-        Data that can be rewound is sent again where the place failed; other data is not.
+        Data that can be rewound is sent again where the place failed; other data is not. What is
+        not smaller than an object for which there was no room is not tried in the same run.
         """
+        full = self._full
+        if full is not None and size >= full[0]:
+            raise copy(full[1])
+        own = OwnData(data)
+        try:
+            self._create(name, own, size)
+        except PlaceFull as error:
+            if error is not own.raised:
+                self._full = (size, error)
+            raise
+
+    def _create(self, name: str, own: OwnData, size: int) -> None:
+        data = cast(BinaryIO, own)
         rewind = _start(data)
         unknown = False
 
@@ -88,7 +135,7 @@ class PatientBackend:
                 if not unknown or rewind is None or not self._is_it(name, data, rewind, size):
                     raise
 
-        self._call("create", attempt, up=size, again=rewind is not None)
+        self._call("create", attempt, up=size, again=rewind is not None, data=own)
 
     def _is_it(self, name: str, data: BinaryIO, rewind: int, size: int) -> bool:
         """Tell whether the stored object is what we wanted to store."""
@@ -109,42 +156,63 @@ class PatientBackend:
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield objects by name; see Backend.list. A listing that breaks off is begun again."""
-        last = ""
-        left = self._patience.tries
-        begun = self._clock()
+        last, number, begun = "", 0, self._clock()
+        answers = self._circuit.answers
         while True:
             self._circuit.check()
             try:
                 for item in self._listing(prefix, last):
+                    if item.name > last:
+                        number, begun, answers = 0, self._clock(), self._circuit.answers
                     last = item.name
                     yield item
                 return
+            except LeftAlone:
+                raise
             except PlaceBusy as error:
-                left -= 1
-                if not left:
-                    self._circuit.failed(error)
-                    raise
-                self._pause(error, self._patience.tries - left, begun)
+                number += 1
+                self._pause(error, number, begun, answers)
 
     def _listing(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
         begun = self._clock()
+        items: Iterator[ObjectInfo] | None = None
         try:
-            # The listing is not held while its reader works: it may want to read in between.
-            for item in self.inner.list(prefix):
+            while True:
+                # The listing is not held while its reader works: it may read in between.
+                with self._turn(), border(self.name, "list objects"):
+                    items = iter(self.inner.list(prefix)) if items is None else items
+                    item = next(items, None)
+                if item is None:
+                    break
                 if item.name > after:
                     yield item
+        except LeftAlone:
+            raise
         except PlaceBusy as error:
             self.meter.failed("list", error.code, again=True)
             raise
         except VaultdError as error:
             self.meter.failed("list", error.code, again=False)
+            self._refused("list", error)
             raise
-        self._circuit.answered()
+        self._circuit.worked()
         self.meter.called("list", self._clock() - begun)
+
+    def _refused(self, verb: str, error: VaultdError) -> None:
+        """Take note of an answer that was not the wished one."""
+        if not isinstance(error, PlaceError):
+            return
+        if isinstance(error, ObjectMissing | ObjectExists):
+            self._circuit.worked()
+        elif verb in _OF_DATA:
+            self._circuit.refused(error)
+        else:
+            self._circuit.answered()
 
     def delete(self, name: str) -> None:
         """Remove an object; see Backend.delete."""
         self._call("delete", lambda: self.inner.delete(name))
+        self._full = None
 
     def space(self) -> Space:
         """Return the room in the place; see Backend.space."""
@@ -170,45 +238,99 @@ class PatientBackend:
         up: int = 0,
         down: Callable[[_T], int] | None = None,
         again: bool = True,
+        data: OwnData | None = None,
     ) -> _T:
-        begun = self._clock()
+        begun, answers = self._clock(), self._circuit.answers
         number = 0
         while True:
             self._circuit.check()
             number += 1
             try:
-                with self._room:
+                with self._turn(), self._room, border(self.name, f"{verb} objects", data):
                     started = self._clock()
                     result = attempt()
                     taken = self._clock() - started
             except PlaceBusy as error:
-                more = again and number < self._patience.tries
-                self.meter.failed(verb, error.code, again=more)
-                if not more:
+                if isinstance(error, LeftAlone) or (data is not None and error is data.raised):
+                    raise
+                self.meter.failed(verb, error.code, again=again)
+                if not again:
+                    self._circuit.trouble()
                     self._circuit.failed(error)
                     raise
-                self._pause(error, number, begun)
+                self._pause(error, number, begun, answers)
                 continue
             except VaultdError as error:
-                self.meter.failed(verb, error.code, again=False)
-                if isinstance(error, PlaceError):
-                    self._circuit.answered()
+                if data is None or error is not data.raised:
+                    self.meter.failed(verb, error.code, again=False)
+                    self._refused(verb, error)
                 raise
-            self._circuit.answered()
+            self._circuit.worked()
             size = down(result) if down is not None else 0
             self.meter.called(verb, taken, up=up, down=size)
             return result
 
-    def _pause(self, error: PlaceBusy, number: int, begun: float) -> None:
-        """Sleep before the next try; raises the error when the budget does not allow it."""
-        longest = min(self._patience.longest, self._patience.first * 2 ** (number - 1))
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let one call at a time try whether the place lets us in; then as many as want."""
+        if self._let_in:
+            yield
+            return
+        with self._first:
+            self._circuit.check_shut()
+            try:
+                yield
+            except PlaceClosed as error:
+                self._circuit.refused(error)
+                raise
+            except (ObjectMissing, ObjectExists):
+                self._let_in = True
+                raise
+            self._let_in = True
+
+    def _pause(self, error: PlaceBusy, number: int, begun: float, answers: int) -> None:
+        """Sleep before the next try; raises the error when it is time to give up.
+
+        `number` tries failed since `begun`, when the place had answered `answers` times.
+        """
+        patience, away = self._patience, self._circuit.trouble()
+        exponent = min(number - 1, 30)
+        longest = min(patience.longest, patience.first * 2.0**exponent)
         pause = self._chance.uniform(longest / 2, longest)
         if error.retry_after is not None:
             pause = max(pause, error.retry_after)
-        if self._clock() - begun + pause > self._patience.budget:
+        budget = patience.budget
+        if patience.first_contact is not None and not self._circuit.answers:
+            budget = min(budget, patience.first_contact)
+        waited = max(away, self._clock() - begun)
+        others_work = self._circuit.answers > answers
+        most = patience.tries or (_PATIENT if others_work else number + 1)
+        if number >= most or waited + pause > budget:
             self._circuit.failed(error)
             raise error
         self._sleep(pause)
+        if self._should_stop():
+            raise error
+
+    def _nap(self, seconds: float) -> None:
+        """Sleep, but not on after the run was asked to stop."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._should_stop():
+            time.sleep(min(left, _NAP))
+
+
+def begin_run(place: object, should_stop: Callable[[], bool] | None = None) -> None:
+    """Tell a backend that a run begins, and how it is asked to stop; a folder needs no word."""
+    found = patient_part(place)
+    if found is not None:
+        found.begin(should_stop)
+
+
+def patient_part(place: object) -> PatientBackend | None:
+    """Return the patience that lies in or beneath a backend, None where there is none."""
+    while place is not None and not isinstance(place, PatientBackend):
+        place = getattr(place, "inner", None)
+    return place
 
 
 def _start(data: BinaryIO) -> int | None:

@@ -58,6 +58,10 @@ class _Order(msgspec.Struct, frozen=True):
 
     @property
     def ca_file(self) -> Path | None:
+        if self.target.ca:
+            from vaultd.backends.given_certificate import as_file
+
+            return as_file(self.target.ca)
         return Path(self.target.ca_file) if self.target.ca_file else None
 
     @property
@@ -76,7 +80,7 @@ class _Order(msgspec.Struct, frozen=True):
 
         from vaultd.backends.guarded_http import GuardedTransport
 
-        context = ssl.create_default_context(cafile=self.target.ca_file or None)
+        context = ssl.create_default_context(cafile=self.ca_file)
         return GuardedTransport(
             verify=context,
             permitted=self.guard.permitted,
@@ -103,12 +107,14 @@ def open_place(
     create: bool = False,
     guard: Guard | None = None,
     at_once: int = 16,
+    first_contact: float | None = None,
 ) -> Backend:
     """Return the backend of a PLACE; with `create` a missing folder is made there.
 
     `target` has credentials and settings, `name` is its name, `at_once` bounds the requests at the
-    same time. Raises UsageError for a URL that
-    is none or of an unknown scheme, ConfigError for secrets that cannot be read, PlaceError.
+    same time, `first_contact` the seconds to wait for a place that never answered.
+    Raises UsageError for a URL that is none or of an unknown scheme, ConfigError for secrets that
+    cannot be read, PlaceError.
     """
     parts = parse_place(url)
     if parts.scheme == "file":
@@ -124,7 +130,7 @@ def open_place(
     if parts.scheme != "file":
         order = _Order(parts, target, where, create, guard, many)
         backend = _OPENERS[parts.scheme](order)
-    patience = Patience(tries=target.tries, at_once=many)
+    patience = Patience(target.tries, at_once=many, first_contact=first_contact)
     return PatientBackend(backend, name or parts.host or "it", patience)
 
 

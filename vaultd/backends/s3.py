@@ -64,7 +64,7 @@ class S3Backend:
 
     def probe(self) -> Sequence[Finding]:
         """Measure what the place honours with these settings; remove old, unfinished uploads."""
-        return s3_probe.probe(self._client)
+        return s3_probe.probe(self._client, self._connect)
 
     def for_trial(self) -> Trial:
         """Return the same place with the smallest parts, and locks of some seconds."""

@@ -19,6 +19,7 @@ from vaultd.errors import (
     ObjectExists,
     ObjectMissing,
     PlaceBusy,
+    PlaceClosed,
     PlaceError,
     PlaceFull,
     PlaceRefused,
@@ -126,7 +127,7 @@ def _is_server_error(status: object) -> bool:
 
 def _by_code(code: str, status: object, where: str, name: str, message: str) -> PlaceError | None:
     if code == "NoSuchBucket":
-        return PlaceError(
+        return PlaceClosed(
             f"There is no such bucket: {where}.", hint="Make the bucket, or correct its name."
         )
     if code == "NoSuchUpload":
@@ -170,17 +171,17 @@ def _denied(code: str, where: str, headers: Mapping[str, object], message: str) 
         code not in _KEYS and difference is not None and abs(difference) > _SKEW_SECONDS
     ):
         known = "" if difference is None else f" by {_duration(difference)}"
-        return PlaceRefused(
+        return PlaceClosed(
             f"{where} refuses us because its clock and this machine's differ{known}.",
             hint="Set this machine's clock (NTP), then run again.",
         )
     if code in _KEYS:
-        return PlaceRefused(
+        return PlaceClosed(
             f"{where} does not accept these keys ({code}).",
             hint="Check access key and secret key, and that they are for this endpoint.",
         )
     if code in _TOKEN:
-        return PlaceRefused(
+        return PlaceClosed(
             f"{where} does not accept the session token ({code}).",
             hint="It has expired, perhaps; get new temporary keys.",
         )
@@ -196,11 +197,11 @@ def _wrong_region(
     region = str(headers.get("x-amz-bucket-region") or said.get("Region") or "")
     now = settings.region or "none"
     if _REGION_NAME.fullmatch(region) and region != settings.region:
-        return PlaceRefused(
+        return PlaceClosed(
             f"{settings.where} is in the region {region}, but the region set is {now}.",
             hint=f'Set region = "{region}".',
         )
-    return PlaceRefused(
+    return PlaceClosed(
         f"{settings.where} is in another region than the one set ({now}).",
         hint="Set the bucket's region, and an endpoint of that region.",
     )
@@ -224,15 +225,22 @@ def _retry_after(headers: Mapping[str, object]) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
-        moment = _date(text)
-        seconds = math.nan if moment is None else (moment - clock.now()).total_seconds()
+        seconds = math.nan if (moment := _date(text)) is None else _from_now(moment)
     return min(max(seconds, 0.0), _MAX_RETRY_AFTER) if math.isfinite(seconds) else None
 
 
 def _clock_difference(headers: Mapping[str, object]) -> float | None:
     """Return how many seconds the server's clock is before ours."""
     moment = _date(str(headers.get("date", "")))
-    return None if moment is None else (moment - clock.now()).total_seconds()
+    found = math.nan if moment is None else _from_now(moment)
+    return None if math.isnan(found) else found
+
+
+def _from_now(moment: datetime) -> float:
+    try:
+        return (moment - clock.now()).total_seconds()
+    except OverflowError:
+        return math.nan
 
 
 def _date(text: str) -> datetime | None:

@@ -20,6 +20,7 @@ from vaultd.errors import ObjectExists, PlaceBusy, PlaceError
 
 _BODY: Final = b"vaultd-probe, may be deleted\n"  # S3Http.flipping changes its first words
 _MODES: Final[tuple[Checksum, ...]] = ("when_required", "sha256", "when_supported")
+_STRICTEST: Final = "sha256"
 
 
 class Scratch:
@@ -74,7 +75,7 @@ def scratch(client: S3Client) -> Iterator[Scratch]:
         made.clean()
 
 
-def probe(client: S3Client) -> Sequence[Finding]:
+def probe(client: S3Client, connect: Connect | None = None) -> Sequence[Finding]:
     """Measure the place with its settings; see Backend.probe."""
     with scratch(client) as room:
         findings = [
@@ -82,7 +83,7 @@ def probe(client: S3Client) -> Sequence[Finding]:
             _condition(room),
             s3_race.race(room.client, room.key, room.put),
             _multipart(room),
-            _damage(room),
+            _damage(room, connect),
             _ranges(room),
         ]
     findings += s3_probe_lock.measure(client)
@@ -160,8 +161,11 @@ def _condition(room: Scratch) -> Finding:
     return Finding(what, False, sentence)
 
 
-def _damage(room: Scratch) -> Finding:
-    """Send a body that is changed on its way, after its digest and signature were made."""
+def _damage(room: Scratch, connect: Connect | None = None) -> Finding:
+    """Send a body that is changed on its way, after its digest and signature were made.
+
+    Where that is not noticed, the strictest checksum is tried and suggested if it helps.
+    """
     mode = room.client.settings.checksum
     key = room.key()
     try:
@@ -173,9 +177,23 @@ def _damage(room: Scratch) -> Finding:
         sentence = f"An upload damaged on its way is refused (checksum = {mode})."
         return Finding("checksum", True, sentence)
     sentence = f"An upload damaged on its way is not noticed (checksum = {mode})."
-    return Finding(
-        "checksum", False, sentence + " Only a later check of the vault finds it.", grave=False
-    )
+    more = "Only a later check of the vault finds it."
+    if mode != _STRICTEST and _notices(room.client.settings, connect):
+        more = f'Set checksum = "{_STRICTEST}", which this place honours.'
+    return Finding("checksum", False, f"{sentence} {more}", grave=False)
+
+
+def _notices(settings: S3Settings, connect: Connect | None) -> bool:
+    """Tell whether the place takes the strictest checksum, and refuses what does not fit it."""
+    client = S3Client(replace(settings, checksum=_STRICTEST), connect)
+    try:
+        with scratch(client) as room:
+            room.put(room.key())
+            return _damage(room).fine
+    except PlaceError:
+        return False
+    finally:
+        client.close()
 
 
 def _ranges(room: Scratch) -> Finding:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from vaultd.backends.s3_settings import S3Settings
-from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused
+from vaultd.errors import PlaceBusy, PlaceClosed, PlaceError, PlaceRefused
 
 # OpenSSL's X509_V_ERR_* numbers, see x509_vfy.h.
 _NOT_YET_VALID, _EXPIRED, _WRONG_HOST, _WRONG_ADDRESS = 9, 10, 62, 64
@@ -36,12 +36,12 @@ def from_library(error: Exception, settings: S3Settings) -> PlaceError:
     if parents & {"ConnectionError", "HTTPClientError", "IncompleteReadError"}:
         return PlaceBusy(f"{where} broke off the connection.")
     if kind in ("NoCredentialsError", "PartialCredentialsError"):
-        return PlaceRefused(
+        return PlaceClosed(
             f"There are no keys for {where}.",
             hint="Give access_key and secret_key, a profile, or AWS_* in the environment.",
         )
     if kind == "ProfileNotFound":
-        return PlaceRefused(f"The profile for {where} is not in ~/.aws.", hint="Correct its name.")
+        return PlaceClosed(f"The profile for {where} is not in ~/.aws.", hint="Correct its name.")
     if kind in ("CredentialRetrievalError", "MetadataRetrievalError", "TokenRetrievalError"):
         return PlaceBusy(f"The keys for {where} cannot be fetched now.", unknown=False)
     return PlaceError(
@@ -59,7 +59,7 @@ def _beneath(cause: BaseException, where: str) -> PlaceError | None:
     if type(cause).__name__ == "CertificateError":  # urllib3 compares names itself
         return _wrong_host(where)
     if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
-        return PlaceRefused(
+        return PlaceClosed(
             f"{where} does not speak TLS as vaultd does ({cause.reason or 'TLS error'}).",
             hint="Is it https, and is this the right port?",
         )
@@ -93,26 +93,26 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _certificate(error: ssl.SSLCertVerificationError, where: str) -> PlaceRefused:
     code = error.verify_code
     if code == _EXPIRED:
-        return PlaceRefused(
+        return PlaceClosed(
             f"The certificate of {where} has expired.",
             hint="Its owner must renew it (and is this machine's clock right?).",
         )
     if code == _NOT_YET_VALID:
-        return PlaceRefused(
+        return PlaceClosed(
             f"The certificate of {where} is not valid yet.", hint="Is this machine's clock right?"
         )
     if code in (_WRONG_HOST, _WRONG_ADDRESS):
         return _wrong_host(where)
     if code in _UNKNOWN_ISSUER:
-        return PlaceRefused(
+        return PlaceClosed(
             f"The certificate of {where} is from an authority this machine does not know.",
             hint="If it is your own, name its certificate in ca_file.",
         )
-    return PlaceRefused(f"The certificate of {where} is not valid ({error.verify_message}).")
+    return PlaceClosed(f"The certificate of {where} is not valid ({error.verify_message}).")
 
 
 def _wrong_host(where: str) -> PlaceRefused:
-    return PlaceRefused(
+    return PlaceClosed(
         f"The certificate of {where} is for another host name.",
         hint="Use the name that stands in the certificate.",
     )

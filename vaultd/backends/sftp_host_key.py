@@ -13,7 +13,7 @@ from typing import Final
 import paramiko
 
 from vaultd.backends.sftp_settings import SftpSettings
-from vaultd.errors import PlaceError, PlaceRefused
+from vaultd.errors import PlaceClosed, PlaceError
 
 _FINGERPRINT: Final = re.compile(r"SHA256:([A-Za-z0-9+/]{43})=?")
 _MAX_FILE: Final = 16 * 1024 * 1024
@@ -50,19 +50,19 @@ class PinnedKeys:
         """Raise PlaceRefused unless the key the server has shown and proved is accepted."""
         shown, where = f"{kind} {fingerprint(key)}", self._settings.where
         if key in self._revoked:
-            raise PlaceRefused(
+            raise PlaceClosed(
                 f"The SSH server {where} shows the key {shown}, which known_hosts calls revoked.",
                 hint="Do not use it: find out who answers there.",
             )
         if key in self._keys or self._fingerprint == fingerprint(key):
             return
         if self._keys or self._fingerprint:
-            raise PlaceRefused(
+            raise PlaceClosed(
                 f"The SSH server {where} shows another host key than the pinned one: {shown}.",
                 hint="Somebody may answer in its stead. Only if the server was set up anew, and "
                 f'shows that key by `ssh-keygen -lf` there, set host_key = "{fingerprint(key)}".',
             )
-        raise PlaceRefused(
+        raise PlaceClosed(
             f"The host key of the SSH server {where} is not known: {shown}.",
             hint="If `ssh-keygen -lf /etc/ssh/ssh_host_…_key.pub` there shows the same, set "
             f'host_key = "{fingerprint(key)}".',

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from vaultd.errors import PlaceRefused
+from vaultd.errors import PlaceClosed, PlaceRefused
 
 # RFC 5958 in the text form of RFC 7468, as `openssl genpkey` and hosters' consoles give it.
 _PKCS8: Final = re.compile(r"-----BEGIN (ENCRYPTED )?PRIVATE KEY-----")
@@ -39,7 +39,7 @@ def private_key(text: str, passphrase: str | None, what: str) -> paramiko.PKey:
             raise _locked(what) from None
         except (paramiko.SSHException, ValueError):
             continue
-    raise PlaceRefused(
+    raise PlaceClosed(
         f"{what} cannot be opened.",
         hint="It is an Ed25519, ECDSA or RSA key in OpenSSH, PEM or PKCS #8 form; is the "
         "passphrase right?",
@@ -54,12 +54,12 @@ def _in_openssh_form(text: str, passphrase: str | None, what: str) -> str:
     except TypeError:
         raise _locked(what) from None
     except (ValueError, UnsupportedAlgorithm):
-        raise PlaceRefused(
+        raise PlaceClosed(
             f"{what} is a PKCS #8 key and cannot be opened.",
             hint="Is the passphrase right? `ssh-keygen -p -m PEM -f FILE` gives it another form.",
         ) from None
     if not isinstance(key, _TAKEN):
-        raise PlaceRefused(
+        raise PlaceClosed(
             f"{what} is a PKCS #8 key of a kind that SSH does not use.",
             hint="Have an Ed25519, ECDSA or RSA key.",
         )
@@ -67,4 +67,4 @@ def _in_openssh_form(text: str, passphrase: str | None, what: str) -> str:
 
 
 def _locked(what: str) -> PlaceRefused:
-    return PlaceRefused(f"{what} is locked by a passphrase.", hint="Give it as `passphrase`.")
+    return PlaceClosed(f"{what} is locked by a passphrase.", hint="Give it as `passphrase`.")

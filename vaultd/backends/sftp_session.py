@@ -17,7 +17,7 @@ from vaultd.backends.sftp_key import private_key
 from vaultd.backends.sftp_packets import Code
 from vaultd.backends.sftp_requests import StatusError
 from vaultd.backends.sftp_settings import SftpSettings
-from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused
+from vaultd.errors import PlaceBusy, PlaceClosed, PlaceError
 
 _LOG: Final = "vaultd.paramiko"
 _KEEPALIVE_SECONDS: Final = 30
@@ -73,7 +73,7 @@ class SshConnection:
             ) from error
         except (paramiko.SSHException, EOFError, OSError) as error:
             if transport.is_active() and not isinstance(error, OSError):
-                raise PlaceRefused(
+                raise PlaceClosed(
                     f"The SSH server {settings.where} offers no SFTP.",
                     hint="Its sshd_config needs `Subsystem sftp internal-sftp`.",
                 ) from error
@@ -145,7 +145,7 @@ class SshConnection:
             transport.start_client(timeout=settings.connect_timeout)
             shown = transport.get_remote_server_key()  # raises where the time ran out before it
         except paramiko.ssh_exception.IncompatiblePeer as error:
-            raise PlaceRefused(
+            raise PlaceClosed(
                 f"The SSH server {settings.where} and vaultd have no algorithm in common: {error}.",
                 hint="If host_key names a kind of key it has not, pin one that it has.",
             ) from error
@@ -187,7 +187,7 @@ class SshConnection:
             return
         if not transport.is_active():
             raise self._lost(transport, EOFError())
-        raise PlaceRefused(
+        raise PlaceClosed(
             f"The SSH server {settings.where} does not let in {settings.username!r} by "
             f"{' or '.join(tried)}.",
             hint="Check the user name and the password, or authorized_keys there.",

@@ -17,7 +17,6 @@ from vaultd.backup.lane import Lane
 from vaultd.backup.own_targets import OwnPlaces
 from vaultd.backup.report import unexpected
 from vaultd.backup.retention import Plan, plan
-from vaultd.backup.sharing import shared_sentence, shared_with
 from vaultd.backup.workbench import Workbench
 from vaultd.clock import now
 from vaultd.config import OWN
@@ -31,13 +30,19 @@ from vaultd.vault.layout import vault_of
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """One vault's retention: points gone (sequences), objects and bytes deleted or to be."""
+    """One vault's retention: points let go (sequences), the objects that only they need, and of
+    these the number that were `deleted`, with their `bytes` (with a dry run: would be).
+
+    `waits` says why the others are still there; they are asked for again later.
+    """
 
     username: str
     target: str
     points: tuple[int, ...]
     objects: tuple[str, ...]
+    deleted: int
     bytes: int
+    waits: str = ""
 
 
 @dataclass(slots=True)
@@ -102,15 +107,19 @@ def _forget(
     (each, target, backend), (point, pending) = vault, known
     key = (each.id, target)
     found = plan(point, bench.retention, now())
-    names = (*(name for name, _ in found.delete), *pending)
+    sizes = dict(found.delete)
+    names = tuple(dict.fromkeys((*sizes, *pending)))
     if not names:
         return
-    report.vaults.append(Forgotten(each.username, target, found.gone, names, found.bytes))
-    if each.vault_id in bench.shared:
-        together = shared_with(bench.state, each)
-        report.problems.append(f"{each.username}, {target}: {shared_sentence(together)}")
-        return
+
+    def told(deleted: Collection[str], waits: str = "") -> None:
+        size = sum(sizes.get(name, 0) for name in deleted)
+        report.vaults.append(
+            Forgotten(each.username, target, found.gone, names, len(deleted), size, waits)
+        )
+
     if dry_run:
+        told(names)
         return
     there = {item.name for item in backend.list(f"{each.vault_id}/0")}
     if strangers := there - {archive.name for archive in point.archives} - set(pending):
@@ -119,11 +128,15 @@ def _forget(
             "machine wrote it, or the state is an old one); nothing is deleted. The next "
             "`vaultd backup` of the account takes note of it."
         )
+        told((), "the vault holds what is not of this state")
         return
     if given_up := _given_up(key, point, found, there):
         bench.state.doomed.doom([given_up])
-    for error in _bury(bench, {key: backend}):
-        raise error
+    buried = _bury(bench, {key: backend}).get(key, _Buried(()))
+    why = "" if len(buried.deleted) == len(names) else "something that must stay is not seen there"
+    told(buried.deleted, str(buried.error) if buried.error is not None else why)
+    if buried.error is not None:
+        raise buried.error
 
 
 def retire(bench: Workbench, targets: Mapping[str, Backend], lanes: Sequence[Lane]) -> None:
@@ -165,7 +178,15 @@ def _live(sequence: int, point: VaultPoint) -> bool:
     return any(archive.sequence == sequence for archive in point.live)
 
 
-def _bury(bench: Workbench, vaults: Mapping[VaultKey, Backend]) -> list[VaultdError]:
+@dataclass(frozen=True, slots=True)
+class _Buried:
+    """What was deleted of a vault, and what stopped it."""
+
+    deleted: Sequence[str]
+    error: VaultdError | None = None
+
+
+def _bury(bench: Workbench, vaults: Mapping[VaultKey, Backend]) -> dict[VaultKey, _Buried]:
     """Delete what these vaults gave up; what a place refuses stays a wish, and its error is told.
 
     A vault with an archive whose arrival is unknown waits: that one may refer to anything.
@@ -175,19 +196,21 @@ def _bury(bench: Workbench, vaults: Mapping[VaultKey, Backend]) -> list[VaultdEr
     names = {key: pending[key] for key in vaults if key in pending and key not in staged}
     points = state.vaults.points({account for account, _ in names})
 
-    def delete(key: VaultKey) -> VaultdError | None:
+    def delete(key: VaultKey) -> _Buried:
+        deleted: list[str] = []
         try:
             for name in safe_to_delete(names[key], points.get(key)):
                 vaults[key].delete(name)
+                deleted.append(name)
         except VaultdError as error:
-            return error
+            return _Buried(deleted, error)
         except Exception as error:  # noqa: BLE001 - one target's trouble is its own
-            return unexpected(error)
-        return None
+            return _Buried(deleted, unexpected(error))
+        return _Buried(deleted)
 
-    errors = dict(zip(names, bench.at_once(delete, names), strict=True))
-    state.doomed.buried({key: some for key, some in names.items() if errors[key] is None})
-    return [error for error in errors.values() if error is not None]
+    found = dict(zip(names, bench.at_once(delete, names), strict=True))
+    state.doomed.buried({key: some for key, some in names.items() if found[key].error is None})
+    return found
 
 
 def safe_to_delete(names: Iterable[str], point: VaultPoint | None) -> list[str]:

@@ -24,6 +24,7 @@ from vaultd.state.store import Enrollment, State
 KEYS: Final = (
     "username", "digest", "insecure", "endpoint", "region", "path_style", "access_key",
     "storage_class", "checksum", "conditional", "base_path", "host_key", "app_key",
+    "ca",
 )  # fmt: skip
 _SAME: Final = ("url", "endpoint", "base_path", "username")
 _DEFAULTS: Final = Target("")

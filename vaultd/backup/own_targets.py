@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol, runtime_checkable
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ import msgspec
 from vaultd.backends.base import Backend
 from vaultd.backends.bounded import Allowance, BoundedBackend
 from vaultd.backends.own_addresses import pod_addresses
+from vaultd.backends.patient import begin_run
 from vaultd.backends.place import Guard, open_place
 from vaultd.backends.unopened import UnopenedBackend
 from vaultd.backup.own_trouble import ALARM, failure, rests
@@ -64,7 +65,7 @@ def open_own_place(
         target,
         connect_timeout=min(target.connect_timeout, _CONNECT),
         read_timeout=min(target.read_timeout, _READ),
-        tries=min(target.tries, _TRIES),
+        tries=min(target.tries or _TRIES, _TRIES),
     )
     section = config.user_targets
     allowance = Allowance("this target", section.seconds if seconds is None else seconds)
@@ -80,9 +81,17 @@ class OwnPlaces:
     One that fails is left alone for a while (`rests`), unless `insist`.
     """
 
-    def __init__(self, config: Config, state: State, *, insist: bool = False) -> None:
+    def __init__(
+        self,
+        config: Config,
+        state: State,
+        *,
+        insist: bool = False,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Raises nothing for keys and seals: what cannot be opened fails as its account's."""
         self._config = config
+        self._should_stop = should_stop
         self._section = config.user_targets
         self._state = state
         self.counters = Counters()
@@ -179,6 +188,7 @@ class OwnPlaces:
             raise ValueError("an account with a target of its own is a batch of its own")
         row = self._rows[own[0].guid]
         place = self._open(self._targets[row.guid])
+        begin_run(place, self._should_stop)
         try:
             # Last, so that the pod's targets never wait for a user's.
             yield {OWN: place} if row.only and not every else {**targets, OWN: place}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
 from typing import Final, TypeAlias
 
 import msgspec
@@ -14,7 +12,7 @@ import msgspec
 from vaultd.backup.own_trouble import ALARM, OwnFailures
 from vaultd.backup.room import Room
 from vaultd.config import OWN
-from vaultd.errors import AccountError, PlaceError, VaultdError
+from vaultd.errors import AccountError, PlaceError, VaultdError, whereabouts
 from vaultd.state.old_vaults import OldVault
 
 Changes: TypeAlias = "dict[str, tuple[int, int, int]]"
@@ -217,10 +215,3 @@ def unexpected(error: Exception) -> AccountError:
         f"Reading or packing the account failed unexpectedly ({whereabouts(error)}).",
         hint="This is a bug in vaultd, please report it; the other accounts are done.",
     )
-
-
-def whereabouts(error: BaseException) -> str:
-    """Say what kind of error happened in which line; its own text may quote a user's data."""
-    frames = traceback.extract_tb(error.__traceback__)
-    name = type(error).__name__
-    return f"{name} at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else name

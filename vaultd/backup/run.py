@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import vaultd
 from vaultd.backends.base import Backend
+from vaultd.backends.patient import begin_run
 from vaultd.backup.account import Pod
 from vaultd.backup.batch import BatchRunner, Job
 from vaultd.backup.cutting import Sizing, cut, page_size, records_of
@@ -70,7 +71,9 @@ def run_backup(
     source as a whole is out of reach, ConfigError for an unusable spool folder.
     """
     bench = open_workbench(config, state, pod_key)
-    own = OwnPlaces(config, state, insist=insist)
+    own = OwnPlaces(config, state, insist=insist, should_stop=should_stop)
+    for place in targets.values():
+        begin_run(place, should_stop)
     ledger = Ledger(state, own, on_progress, progress or RunProgress())
     sizing = Sizing(config.limits.batch_accounts)
     try:

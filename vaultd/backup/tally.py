@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from vaultd.backends.base import Backend, Space
-from vaultd.backends.patient import PatientBackend
+from vaultd.backends.patient import PatientBackend, begin_run, patient_part
 from vaultd.backup.room import Room
 from vaultd.clock import now, rfc3339
 from vaultd.errors import PlaceError
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 
 def counted(place: object) -> Counters:
     """Return what a backend counted since it was last asked; a folder counts nothing."""
-    while place is not None and not isinstance(place, PatientBackend):
-        place = getattr(place, "inner", None)
-    if place is None:
+    patient = patient_part(place)
+    if patient is None:
         return Counters()
-    meter = place.meter.drain()
+    meter = patient.meter.drain()
     errors: dict[str, dict[str, int]] = {}
     for (verb, code), count in meter.errors.items():
         errors.setdefault(verb, {})[code] = count
@@ -67,6 +66,8 @@ def ask_targets(state: State, targets: Mapping[str, Backend]) -> dict[str, str]:
     """Ask every target for its room; return what went wrong by target, empty where it answers."""
     tallies = state.tallies.all()
     touched = {name: tallies.get(name, Tally()) for name in targets}
+    for place in targets.values():
+        begin_run(place)  # what shut it in the last run may be mended
     troubles = {name: _ask(touched[name], place) for name, place in targets.items()}
     for name, place in targets.items():
         touched[name].counters.add(counted(place))

@@ -15,6 +15,7 @@ from typing import IO, Final
 import msgspec
 
 import vaultd
+from vaultd.backends.patient import begin_run
 from vaultd.backup.account import Pod
 from vaultd.backup.batch import BatchRunner, Job
 from vaultd.backup.messages import Answer, decode_tasks, read_message, write_message
@@ -49,7 +50,9 @@ def work(given: IO[bytes], answers: IO[bytes]) -> None:
         source, targets = open_source(config), open_targets(config)
         # Records are no cycles: looking for some after every 700 objects takes a tenth of a run.
         gc.set_threshold(_GARBAGE)
-        own = OwnPlaces(config, state)
+        own = OwnPlaces(config, state, should_stop=lambda: bool(stopped))
+        for place in targets.values():
+            begin_run(place, lambda: bool(stopped))
         while (message := read_message(given)) is not None:
             _say(answers, Answer(more=True))  # from here on this batch may end the process
             reports: list[AccountReport] = []

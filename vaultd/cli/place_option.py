@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _PREFIXES: Final = ("VAULTD_PLACE_", "VAULTD_FROM_", "VAULTD_TO_")
 _OWN: Final = "@own"
+_WAIT: Final = 20.0  # seconds, as somebody waits before the terminal
 
 PLACE = click.option(
     "--from",
@@ -42,14 +43,14 @@ def place_of(
     if _is_path(text):
         text = _url_of(text)
     if ":" in text:
-        return open_place(text, _from_variables(text, role), create=create)
+        return open_place(text, _from_variables(text, role), create=create, first_contact=_WAIT)
     try:
         config = load_config(config_path)
     except ConfigError:
         if config_path is not None:
             raise
         if Path(text).is_dir():
-            return open_place(_url_of(text), create=create)
+            return open_place(_url_of(text), create=create, first_contact=_WAIT)
         raise UsageError(
             f"{text[:40]!r} is no folder here and no URL, and no config could be read that would "
             "have it as a target.",
@@ -64,9 +65,11 @@ def place_of(
         return open_own_target(config, state, text.removesuffix(_OWN))[1]
     targets = config.targets
     if text in targets:
-        return open_place(targets[text].url, targets[text], name=text, create=create)
+        return open_place(
+            targets[text].url, targets[text], name=text, create=create, first_contact=_WAIT
+        )
     if Path(text).is_dir():
-        return open_place(_url_of(text), create=create)
+        return open_place(_url_of(text), create=create, first_contact=_WAIT)
     raise UsageError(
         f"{text[:40]!r} is no folder here, no URL and no target of the config.",
         hint=f"Its targets are {', '.join(targets)}; a folder reads like /srv/vaults, a URL like "

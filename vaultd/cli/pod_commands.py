@@ -14,9 +14,10 @@ from vaultd.backup.newcomers import Newcomers, welcome
 from vaultd.backup.pace import PAUSED
 from vaultd.backup.pool import open_pool
 from vaultd.backup.progress import RunProgress
-from vaultd.backup.report import AccountReport, RunReport, Status
+from vaultd.backup.report import AccountReport, RunReport
 from vaultd.backup.run import run_backup
 from vaultd.backup.setup import open_source, open_targets
+from vaultd.backup.target_trouble import by_target
 from vaultd.cli.account_commands import enroll_account, show_newcomers
 from vaultd.cli.output import emit_json, line, plural, remark, size
 from vaultd.cli.progress import WAYS, Progress
@@ -183,6 +184,7 @@ def run_document(report: RunReport) -> dict[str, object]:
             for r in report.rooms
         ],
         "own_targets": report.own.document(),
+        "failing_targets": [trouble.document() for trouble in by_target(report.failed)[0]],
         "accounts": [_account(account) for account in report.accounts],
     }
 
@@ -216,8 +218,11 @@ def _show(report: RunReport) -> None:
     for account in report.remarkable:
         for note in account.notes:
             remark(f"{account.username}: {note}")
-        if account.status is Status.FAILED:
-            line("✗", f"{account.username}: {account.reason}", ok=False)
+    troubles, others = by_target(report.failed)
+    for trouble in troubles:
+        line("✗", trouble.sentence, ok=False)
+    for account in others:
+        line("✗", f"{account.username}: {account.reason}", ok=False)
     for room in report.rooms:
         line("✗" if room.low else "●", room.sentence, ok=not room.low)
     if report.own.accounts:

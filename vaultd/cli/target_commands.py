@@ -47,6 +47,10 @@ def target() -> None:
     "--secret-file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Read the secret from a file, not from standard input or the terminal.",
 )  # fmt: skip
+@click.option(
+    "--ca-file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Trust the authority with this certificate (PEM); it is kept, not the file's name.",
+)  # fmt: skip
 @click.option("--only", is_flag=True, help="In place of the pod's targets, not beside them.")
 @CONFIG
 @AS_JSON
@@ -56,6 +60,7 @@ def set_command(
     keys: tuple[str, ...],
     secrets: tuple[str, ...],
     secret_file: Path | None,
+    ca_file: Path | None,
     only: bool,
     config_path: Path | None,
     as_json: bool,
@@ -65,6 +70,8 @@ def set_command(
     texts = _keys(keys)
     # Before the config: a root's file is read as root.
     texts.update(_secrets(secrets or (_USUAL.get(scheme, "password"),), secret_file))
+    if ca_file is not None:
+        texts["ca"] = _read(ca_file)
     config = open_config(config_path)
     with working_on(config, "target set"):
         findings = set_own_target(config, _state(config), user, place, texts, only=only)

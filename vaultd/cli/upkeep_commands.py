@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vaultd.backup.forget import ForgetReport, forget
+from vaultd.backup.forget import ForgetReport, Forgotten, forget
 from vaultd.backup.own_targets import OwnPlaces
 from vaultd.backup.run import run_backup
 from vaultd.backup.scrub import ScrubReport, scrub
@@ -55,7 +55,9 @@ def _forget_document(report: ForgetReport, dry_run: bool) -> dict[str, object]:
                 "target": vault.target,
                 "points": list(vault.points),
                 "objects": list(vault.objects),
+                "deleted": vault.deleted,
                 "bytes": vault.bytes,
+                "waits": vault.waits,
             }
             for vault in report.vaults
         ],
@@ -70,8 +72,8 @@ def _show_forgotten(report: ForgetReport, dry_run: bool) -> None:
         points = ", ".join(str(point) for point in vault.points) or "none"
         line(
             "●",
-            f"{vault.username}, {vault.target}: points {points}; "
-            f"{plural(len(vault.objects), 'object')}, {size(vault.bytes)} {verb}",
+            f"{vault.username}, {vault.target}: points {points}; {_objects(vault)}, "
+            f"{size(vault.bytes)} {verb}{vault.waits and f'; the rest waits: {vault.waits}'}",
         )
     for note in report.notes:
         remark(note)
@@ -83,6 +85,11 @@ def _show_forgotten(report: ForgetReport, dry_run: bool) -> None:
         f"{plural(len(report.vaults), 'vault')}, {size(total)} {verb}",
         ok=not report.problems,
     )
+
+
+def _objects(vault: Forgotten) -> str:
+    whole = plural(len(vault.objects), "object")
+    return whole if vault.deleted == len(vault.objects) else f"{vault.deleted} of {whole}"
 
 
 @click.command("scrub")

@@ -26,6 +26,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "digest": ("webdav", "webdavs"),
     "insecure": (*_WEB, *_FTP),
     "ca_file": ("s3", *_WEB, *_FTP, "dropbox"),
+    "ca": ("s3", *_WEB, *_FTP, "dropbox"),
     "endpoint": ("s3", "dropbox"),
     "region": ("s3",),
     "path_style": ("s3",),
@@ -74,6 +75,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: bool = False
     insecure: bool = False
     ca_file: str = ""
+    ca: str = ""
     endpoint: str = ""
     region: str = ""
     path_style: bool | None = None
@@ -97,7 +99,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reserve: str = ""
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
-    tries: int = 6
+    tries: int = 0
 
     def __repr__(self) -> str:
         return f"Target({redact_url(self.url)!r})"
@@ -169,8 +171,11 @@ def check_target(name: str, target: Target) -> None:
     for key in ("connect_timeout", "read_timeout"):
         if not 0.1 <= getattr(target, key) <= 3600:
             raise ConfigError(f"targets.{name}.{key}: this must be from 0.1 to 3600 seconds.")
-    if not 1 <= target.tries <= 20:
-        raise ConfigError(f"targets.{name}.tries: this must be from 1 to 20.")
+    if not 0 <= target.tries <= 20:
+        raise ConfigError(
+            f"targets.{name}.tries: this must be from 0 to 20.",
+            hint="0 is as many as three minutes have room for.",
+        )
     if target.reserve and not re.fullmatch(r"[0-9.]+\s*%", target.reserve):
         byte_count(target.reserve, f"targets.{name}.reserve")
     elif target.reserve:

@@ -16,17 +16,18 @@ from vaultd.backup.metrics import write_metrics
 from vaultd.backup.newcomers import count_sentence, welcome
 from vaultd.backup.own_targets import OwnPlaces
 from vaultd.backup.pool import open_pool
-from vaultd.backup.report import RunReport, whereabouts
+from vaultd.backup.report import RunReport
 from vaultd.backup.run import run_backup
 from vaultd.backup.scrub import scrub
 from vaultd.backup.tally import ask_targets
+from vaultd.backup.target_trouble import by_target
 from vaultd.clock import now
 from vaultd.config import Config
 from vaultd.daemon.control import Turns
 from vaultd.daemon.notify import Notifier
 from vaultd.daemon.patience import Patience
 from vaultd.daemon.schedule import due, tick
-from vaultd.errors import DatabaseError, VaultdError
+from vaultd.errors import DatabaseError, VaultdError, whereabouts
 from vaultd.keys import PodKey
 from vaultd.sizes import plural
 from vaultd.sources.base import Source
@@ -193,7 +194,10 @@ class Duties:
         return min(again, default=None)
 
     def _tell(self, report: RunReport) -> None:
-        for account in report.failed:
+        troubles, others = by_target(report.failed)
+        for trouble in troubles:
+            _log.warning("%s", trouble.sentence)
+        for account in others:
             _log.warning("%s: %s", account.username, account.reason)
         for account in report.remarkable:
             for note in account.notes:

@@ -17,6 +17,7 @@ from sqlalchemy import create_engine, inspect, text
 from vaultd.errors import ConfigError, DamageError, UsageError
 from vaultd.state.database import FILE_NAME
 from vaultd.state.journal import Result
+from vaultd.state.key_file import KEY_FILE
 from vaultd.state.models import Base
 from vaultd.state.points import StoredArchive, VaultPoint
 from vaultd.state.store import Enrollment, State
@@ -164,3 +165,24 @@ def test_a_second_state_of_the_same_process_does_not_drop_the_locks_of_the_first
     subprocess.run([sys.executable, "-c", f"from pathlib import Path; {script}"], check=True)
     assert (tmp_path / f"{FILE_NAME}-wal").exists()
     first.close()
+
+
+def test_the_key_is_beside_the_database_and_what_is_no_key_is_told(state: State) -> None:
+    key = state.directory / KEY_FILE
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    state.close()
+    for path in state.directory.iterdir():
+        assert path == key or bytes.fromhex(key.read_text()) not in path.read_bytes()
+    for wrong in ("no key at all", "00" * 31):
+        key.write_text(wrong)
+        with pytest.raises(ConfigError, match="64 hex"):
+            State(state.directory)
+
+
+def test_what_is_deleted_is_overwritten(state: State) -> None:
+    with state._session() as session:
+        assert session.execute(text("PRAGMA secure_delete")).scalar() == 1
+    assert (state.directory / f"{FILE_NAME}-wal").exists()
+    enroll(state)
+    state.tidy()
+    assert (state.directory / f"{FILE_NAME}-wal").stat().st_size == 0

@@ -194,7 +194,7 @@ class AccountRun:
             if not gone.moved:
                 packer.count(gone.kind, 2)
                 packer.real |= not gone.passive
-            if not packer.alone:
+            if gone.written and not packer.alone:
                 packer.add(encode_record(gone.kind, gone.id, None))
         if not packer.real:
             packer.close()

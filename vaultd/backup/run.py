@@ -94,6 +94,7 @@ def run_backup(
             gone = erase_old_vaults(state, targets, own, should_stop=should_stop)
             report.erased, report.not_erased = gone.done, gone.failed
             own.save()
+        state.tidy()
         return report
     finally:
         bench.pool.shutdown()

@@ -104,6 +104,7 @@ def unenroll_command(user: str, erase: bool, config_path: Path | None, as_json: 
             for guid in {each.guid for each in known}:
                 erase_old_vaults(state, open_targets(config), own, guid=guid)
             own.save()
+        state.tidy()
         shown = leaving(config, state.old_vaults.of_account(user))
     waiting = [each for each in shown if each.old.pending]
     if as_json:

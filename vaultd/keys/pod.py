@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -11,7 +10,7 @@ import nacl.signing
 
 from vaultd.errors import ConfigError, UsageError
 from vaultd.keys import bech32m
-from vaultd.keys.secret_file import sync_directory, write_new
+from vaultd.keys.secret_file import create_or_keep
 
 
 def fingerprint(public: bytes) -> str:
@@ -88,17 +87,8 @@ class PodKey:
 
         The file is complete or absent, and two processes at once end with the same key.
         """
-        if path.exists():
-            return cls.load(path)
-        fresh = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
         try:
-            write_new(fresh, os.urandom(32).hex() + "\n")
-            try:
-                with contextlib.suppress(FileExistsError):  # somebody else was first: theirs holds
-                    os.link(fresh, path)
-                sync_directory(path.parent)
-            finally:
-                fresh.unlink()
+            create_or_keep(path, os.urandom(32).hex() + "\n")
         except OSError as error:
             raise ConfigError(
                 f"The pod key {path} cannot be made ({error.strerror}).",

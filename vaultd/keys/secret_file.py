@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -22,6 +23,23 @@ def write_new(path: Path, text: str) -> None:
     except BaseException:
         path.unlink()
         raise
+
+
+def create_or_keep(path: Path, text: str) -> None:
+    """Write a secret to a file (mode 0600) unless there is one already; raises OSError.
+
+    The file is complete or absent, and two processes at once end with the same one.
+    """
+    if path.exists():
+        return
+    fresh = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
+    write_new(fresh, text)
+    try:
+        with contextlib.suppress(FileExistsError):  # somebody else was first: theirs holds
+            os.link(fresh, path)
+        sync_directory(path.parent)
+    finally:
+        fresh.unlink()
 
 
 def sync_directory(directory: Path) -> None:

@@ -15,10 +15,14 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from vaultd.errors import ConfigError, DamageError, PlaceError, VaultdError
+from vaultd.state.key_file import state_key
 from vaultd.state.upgrade import upgrade
 
 FILE_NAME: Final = "state.sqlite3"
 _MANY: Final = 500
+_TIMEOUT: Final = 30  # seconds
+_WIPED: Final = 1
+_CHECKPOINT: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _T = TypeVar("_T")
 
@@ -40,15 +44,31 @@ def prepare_directory(directory: Path) -> None:
         ) from error
 
 
-def open_engine(directory: Path) -> Engine:
-    """Open (create, upgrade) the state database; raises ConfigError, UsageError, DamageError."""
+def open_engine(directory: Path) -> tuple[Engine, bytes]:
+    """Open (create, upgrade) the state database; return it with the state's key (32 bytes).
+
+    Raises ConfigError, UsageError, DamageError.
+    """
     prepare_directory(directory)
     path = directory / FILE_NAME
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _TIMEOUT})
     event.listen(engine, "connect", _configure)
-    with clear_errors(path), engine.begin() as connection:
-        upgrade(connection)
-    return engine
+    with clear_errors(path):
+        with engine.begin() as connection:
+            key = state_key(directory, connection)
+            upgrade(connection, key)
+        _wipe(engine)
+    return engine, key
+
+
+def _wipe(engine: Engine) -> None:
+    """Free pages of earlier versions hold what was deleted: the file is written anew, once."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if connection.exec_driver_sql("PRAGMA user_version").scalar() == _WIPED:
+            return
+        connection.exec_driver_sql("VACUUM")
+        connection.exec_driver_sql(f"PRAGMA user_version = {_WIPED}")
+        connection.exec_driver_sql(_CHECKPOINT)
 
 
 class Database:
@@ -56,7 +76,7 @@ class Database:
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE_NAME
-        self._engine = open_engine(directory)
+        self._engine, self.key = open_engine(directory)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -68,6 +88,16 @@ class Database:
         ):
             yield session
 
+    def tidy(self) -> None:
+        """Move the write-ahead log into the database and empty it, unless somebody reads."""
+        with (
+            clear_errors(self._path),
+            self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+        ):
+            connection.exec_driver_sql("PRAGMA busy_timeout = 500")
+            connection.exec_driver_sql(_CHECKPOINT)
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {_TIMEOUT * 1000}")
+
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
@@ -75,7 +105,7 @@ class Database:
 
 def _configure(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -8,15 +8,18 @@ from array import array
 from collections.abc import Sequence
 from typing import Final
 
+from vaultd.state.piece_seal import PieceSeal
+
 _REMEMBERED: Final = 1_000  # as many records as 128,000 known pods make
 
 
 class Digests:
-    """64-bit keyed digests as integers, under the state's 32-byte secret."""
+    """64-bit keyed digests as integers, under the state's 32-byte key; `seal` seals under it."""
 
-    __slots__ = ("_body", "_checksum", "_key", "_shared")
+    __slots__ = ("_body", "_checksum", "_key", "_shared", "seal")
 
     def __init__(self, secret: bytes) -> None:
+        self.seal = PieceSeal(secret)
         self._key = hashlib.blake2b(digest_size=8, key=secret, person=b"state-key")
         self._body = hashlib.blake2b(digest_size=8, key=secret, person=b"state-body")
         self._shared: dict[bytes, int] = {}

@@ -1,14 +1,16 @@
 """The index of one vault: which records its archives hold, in some tens of bytes a record.
 
 It answers what changed and what is missing without trusting any timestamp of the source. Per
-record it keeps a digest, the kind, the id (a tombstone needs it) and its home: the archive that
-holds its newest version. Tombstones have a home too.
+record it keeps a digest, the kind, the id (a tombstone needs it), its home: the archive that holds
+its newest version, and its birth: no older archive of the point holds one. Tombstones have both,
+too, and stay only as long as an archive between the two holds a version that they must hide.
 """
 
 from __future__ import annotations
 
 import sys
 from array import array
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -23,7 +25,8 @@ from vaultd.state.packed_ids import id_end, pack_id, pack_ids, unpack_id, unpack
 from vaultd.state.pieces import STEP, Pieces, Rows, packed
 from vaultd.state.table import KeyTable
 
-_VERSION: Final = 4
+_VERSION: Final = 5
+_WITHOUT_BIRTHS: Final = 4
 _PASSIVE: Final = 0x80
 _GONE: Final = 0x40  # the newest version is a tombstone
 _KIND: Final = 0x3F
@@ -56,12 +59,16 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A record that the vault holds and the source no longer has; `moved` since earlier."""
+    """A record that the vault holds and the source no longer has; `moved` since earlier.
+
+    `written`: an archive that stays holds a version of it, so that its tombstone is needed.
+    """
 
     kind: str
     id: str
     passive: bool
     moved: bool = False
+    written: bool = True
 
 
 class AccountIndex:
@@ -79,6 +86,7 @@ class AccountIndex:
         self._bodies: array[int] = array("Q")
         self._kinds = bytearray()
         self._homes = bytearray()
+        self._births = bytearray()
         self._seen = bytearray()
         self._ids = bytearray()
         self._names: list[str] = []
@@ -92,7 +100,7 @@ class AccountIndex:
     def load(cls, digests: Digests, pieces: Iterable[bytes]) -> AccountIndex:
         """Read what `dump` yielded (no pieces: an empty index); raises DamageError."""
         index = cls(digests)
-        joined = Pieces(pieces)
+        joined = Pieces(pieces, digests.seal)
         rows = Rows(joined, digests.checksum())
         try:
             size = rows.exactly(4) if joined.begun() else b""
@@ -100,12 +108,14 @@ class AccountIndex:
                 return index
             head = rows.exactly(int.from_bytes(size, "little"))
             version, order, names, count, ids, sequences = _head.decode(head)
-            if version != _VERSION or order != sys.byteorder:
+            if version not in (_VERSION, _WITHOUT_BIRTHS) or order != sys.byteorder:
                 raise ValueError("another version")
             if not 0 <= count <= _MOST or not 0 <= ids <= _MOST * 64:
                 raise ValueError("impossible sizes")
             index._bodies.frombytes(rows.column(count * index._bodies.itemsize))
             index._kinds, index._homes = rows.column(count), rows.column(count)
+            # Without births any archive of the point may hold a version, from the oldest on.
+            index._births = rows.column(count) if version == _VERSION else bytearray(count)
             index._ids = rows.column(ids)
             rows.end()
             keys = array("Q", map(_key, index._kinds, unpack_ids(index._ids)))
@@ -172,6 +182,7 @@ class AccountIndex:
         self._bodies.append(body)
         self._kinds.append(number)
         self._homes.append(self._home)
+        self._births.append(self._home)
         self._seen.append(1)
 
     def _seen_again(self, position: int, number: int, body: int) -> Change:
@@ -203,6 +214,7 @@ class AccountIndex:
                 self._bodies.extend(bodies)
                 self._kinds += bytes([self._numbered(kind, passive)]) * len(ids)
                 self._homes += bytes([self._home]) * len(ids)
+                self._births += bytes([self._home]) * len(ids)
                 self._seen += b"\1" * len(ids)
                 return Changes(range(len(ids)))
         added: list[int] = []
@@ -257,13 +269,15 @@ class AccountIndex:
         """
         if 0 not in self._seen:
             return
+        stay = [n for n in range(self._home) if n not in self._merged]
         offset = 0
         for position, seen in enumerate(self._seen):
             end = id_end(self._ids, offset)
             if not seen:
                 number = self._kinds[position]
                 moved = bool(number & _GONE)
-                if not moved or self._homes[position] in self._merged:
+                written = _between(stay, self._births[position], self._homes[position], moved)
+                if not moved or (written and self._homes[position] in self._merged):
                     self._kinds[position] = number | _GONE
                     self._homes[position] = self._home
                     yield Missing(
@@ -271,6 +285,7 @@ class AccountIndex:
                         unpack_id(self._ids[offset:end]),
                         bool(number & _PASSIVE),
                         moved,
+                        written,
                     )
             offset = end
 
@@ -284,11 +299,10 @@ class AccountIndex:
 
     def dump(self) -> Iterator[bytes]:
         """Yield the index after `missing`, compressed, in pieces of 256 KiB."""
-        return packed(self._plain(), self._digests.checksum())
+        return packed(self._plain(), self._digests.checksum(), self._digests.seal)
 
     def _plain(self) -> Iterator[bytes | memoryview]:
-        # Tombstones are of use only as long as the newest archive stands on others.
-        stays = self._seen if self._alone else bytearray(b"\1") * len(self._seen)
+        stays = self._staying()
         count = stays.count(1)
         whole = count == len(stays)
         ids = sum(len(piece) for piece in self._live_ids(stays))
@@ -303,7 +317,29 @@ class AccountIndex:
         yield bytes(self._kinds if whole else _live(self._kinds, stays))
         homes = bytes(self._homes if whole else _live(self._homes, stays))
         yield homes.translate(numbers + bytes(256 - len(numbers)))
+        first = bytes(min(bisect_left(used, n), 255) for n in range(len(self._sequences)))
+        births = bytes(self._births if whole else _live(self._births, stays))
+        yield births.translate(first + bytes(256 - len(first)))
         yield from self._live_ids(stays)
+
+    def _staying(self) -> bytearray:
+        """Flag what is kept: all records, and the tombstones that a later archive may need."""
+        if self._alone or 0 not in self._seen:
+            return self._seen
+        gone = [
+            position
+            for position, seen in enumerate(self._seen)
+            if not seen and self._kinds[position] & _GONE
+        ]
+        homes = set(self._homes)
+        homes.difference_update(self._merged)
+        used = sorted(homes)
+        stays = bytearray(b"\1") * len(self._seen)
+        for position in gone:
+            home = self._homes[position]
+            if home in self._merged or not _between(used, self._births[position], home, True):
+                stays[position] = 0
+        return stays
 
     def _live_ids(self, stays: bytearray) -> Iterator[bytes | memoryview]:
         """Yield the ids that stay, in pieces of about 64 KiB."""
@@ -329,6 +365,13 @@ class AccountIndex:
             number = self._numbers[kind] = len(self._names)
             self._names.append(kind)
         return number | _PASSIVE if passive else number
+
+
+def _between(archives: Sequence[int], birth: int, home: int, gone: bool) -> bool:
+    """Tell whether one of these archives (rising) may hold a version that a tombstone must hide:
+    from the record's birth up to its home, or to that of its tombstone (`gone`) exclusively."""
+    place = bisect_left(archives, birth)
+    return place < len(archives) and archives[place] < home + (not gone)
 
 
 def _key(number: int, record_id: str) -> int:

@@ -28,15 +28,6 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=_NAMING)
 
 
-class SecretRow(Base):
-    """The 32-byte key of all digests in the indexes; one row."""
-
-    __tablename__ = "secret"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    key: Mapped[bytes] = mapped_column(LargeBinary)
-
-
 class EnrollmentRow(Base):
     """One account that is backed up, and to whom it is sealed.
 
@@ -233,7 +224,10 @@ class OldVaultRow(Base):
 
 
 class OptOutRow(Base):
-    """An account that was unenrolled and is not enrolled by policy: a keyed digest of its guid."""
+    """An account that was unenrolled and is not enrolled by policy: a digest of its guid.
+
+    It is not keyed: with a lost key people would be enrolled who did not want to be.
+    """
 
     __tablename__ = "opt_out"
 

@@ -47,7 +47,7 @@ class PhotoCache:
     def _load(self, data: bytes) -> None:
         width = _KEY.size + _ENTRY.size
         try:
-            plain = Rows(Pieces([data]), self._digests.checksum()).rest()
+            plain = Rows(Pieces([data], self._digests.seal), self._digests.checksum()).rest()
             if len(plain) % width:
                 raise ValueError("it is cut")
         except (zstandard.ZstdError, ValueError) as error:
@@ -108,7 +108,9 @@ class PhotoCache:
 
     def dump(self, *, everything: bool = False) -> bytes:
         """Return the pictures used in this run (or all that are known), compressed."""
-        return b"".join(packed(self._rows(everything), self._digests.checksum()))
+        return b"".join(
+            packed(self._rows(everything), self._digests.checksum(), self._digests.seal)
+        )
 
     def _rows(self, everything: bool) -> Iterator[bytes]:
         for position, key in enumerate(self._table.keys):

@@ -1,4 +1,4 @@
-"""What the state packs into values of its database: compressed, in pieces, with a checksum."""
+"""What the state packs into values of its database: compressed, in sealed pieces, checked."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ from typing import BinaryIO, Final, cast
 
 import zstandard
 
+from vaultd.state.piece_seal import PieceSeal
+
 STEP: Final = 64 * 1024
 CHECKSUM: Final = 16
 _PIECE: Final = 256 * 1024
 
 
 class Pieces:
-    """The stored pieces as one readable stream, hashed along the way."""
+    """The stored pieces as one readable stream, opened and hashed along the way.
 
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
+    Reading raises ValueError for what this state's key did not seal.
+    """
+
+    def __init__(self, pieces: Iterable[bytes], seal: PieceSeal) -> None:
+        self._pieces = seal.open_all(pieces)
         self._hash = hashlib.blake2b(digest_size=16)
         self._left = memoryview(b"")
 
@@ -93,8 +98,10 @@ class Rows:
             raise ValueError("its checksum is wrong")
 
 
-def packed(plain: Iterable[bytes | memoryview], checksum: hashlib.blake2b) -> Iterator[bytes]:
-    """Yield the rows compressed in pieces of 256 KiB, with the checksum at their end.
+def packed(
+    plain: Iterable[bytes | memoryview], checksum: hashlib.blake2b, seal: PieceSeal
+) -> Iterator[bytes]:
+    """Yield the rows compressed, in sealed pieces of 256 KiB, with the checksum at their end.
 
     In pieces, because a database needs several times a value's size to store it.
     """
@@ -104,8 +111,8 @@ def packed(plain: Iterable[bytes | memoryview], checksum: hashlib.blake2b) -> It
         checksum.update(each)
         piece += packer.compress(each)
         if len(piece) >= _PIECE:
-            yield bytes(piece)
+            yield seal.seal(bytes(piece))
             piece.clear()
     piece += packer.compress(checksum.digest())
     piece += packer.flush()
-    yield bytes(piece)
+    yield seal.seal(bytes(piece))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from vaultd.state.digests import Digests
 from vaultd.state.doomed import Doomed
 from vaultd.state.journal import Journal
 from vaultd.state.marks import WATERMARK, Marks
-from vaultd.state.models import EnrollmentRow, OptOutRow, SecretRow, VaultRow, WatermarkRow
+from vaultd.state.models import EnrollmentRow, OptOutRow, VaultRow, WatermarkRow
 from vaultd.state.old_vaults import OldVault, OldVaults, remember, use_again
 from vaultd.state.own_targets import OwnTargets
 from vaultd.state.probes import Probes
@@ -63,19 +64,15 @@ class State:
         self.tallies = Tallies(self._database)
         self.old_vaults = OldVaults(self._database)
         self.census = Census(self._database)
-        self.digests = Digests(self._secret())
+        self.digests = Digests(self._database.key)
 
     def close(self) -> None:
         """Close all connections."""
         self._database.close()
 
-    def _secret(self) -> bytes:
-        with self._session() as session:
-            row = session.get(SecretRow, 1)
-            if row is None:
-                row = SecretRow(id=1, key=os.urandom(32))
-                session.add(row)
-            return row.key
+    def tidy(self) -> None:
+        """Have what was deleted leave the write-ahead log too, unless somebody reads just now."""
+        self._database.tidy()
 
     # -- enrollments ---------------------------------------------------------------------------
 
@@ -206,7 +203,7 @@ class State:
         return {guid for guid in guids if self._opt_out(guid) in rows} if rows else set()
 
     def _opt_out(self, guid: str) -> bytes:
-        return self.digests.key("opt-out", guid).to_bytes(8, "little")
+        return hashlib.blake2b(guid.encode(), digest_size=8, person=b"opt-out").digest()
 
     def targets_of(self, enrollment: Enrollment) -> list[str]:
         """Return the targets on which an account's vault has, or may have, objects."""

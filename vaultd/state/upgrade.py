@@ -8,8 +8,9 @@ from typing import Final
 from sqlalchemy import Connection, inspect, text
 
 from vaultd.errors import UsageError
+from vaultd.state.piece_seal import PieceSeal
 
-HEAD: Final = "0010"  # a test compares it with the newest file in migrations/versions
+HEAD: Final = "0011"  # a test compares it with the newest file in migrations/versions
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -20,8 +21,11 @@ def current_revision(connection: Connection) -> str | None:
     return None if revision is None else str(revision)
 
 
-def upgrade(connection: Connection) -> None:
-    """Apply what is missing; raises UsageError when a newer vaultd wrote the database."""
+def upgrade(connection: Connection, key: bytes) -> None:
+    """Apply what is missing, with the state's key (32 bytes) at hand.
+
+    Raises UsageError when a newer vaultd wrote the database.
+    """
     revision = current_revision(connection)
     if revision == HEAD:
         return
@@ -38,4 +42,5 @@ def upgrade(connection: Connection) -> None:
     location = str(files("vaultd.state").joinpath("migrations"))
     config.set_main_option("script_location", location.replace("%", "%%"))
     config.attributes["connection"] = connection
+    config.attributes["seal"] = PieceSeal(key).seal
     command.upgrade(config, "head")

@@ -15,7 +15,7 @@ from vaultd.backup.enroll import RECOVERY_FILE, load_recovery
 from vaultd.backup.setup import check_all
 from vaultd.cli.init_steps import folders, make_folder, missing, owner_to_be, write_config
 from vaultd.cli.kit_option import kit_option, read_kit
-from vaultd.cli.output import emit_json, line, remark
+from vaultd.cli.output import emit_json, line, remark, say
 from vaultd.cli.privileges import work_as_owner
 from vaultd.cli.workplace import CONFIG, load_config, open_config
 from vaultd.clock import now, rfc3339
@@ -41,8 +41,8 @@ def init(user: str | None, yes: bool, config_path: Path | None) -> int:
     state, named = Path(config.state.path), folders(config)
     lacking = missing(config, named)
     if lacking and sys.stdin.isatty() and not yes:
-        click.echo("\n".join(["vaultd init makes now:", *(f"  {each}" for each in lacking)]))
-        if not click.confirm("Go on?", default=not fresh):
+        say("\n".join(["vaultd init makes now:", *(f"  {each}" for each in lacking)]), err=True)
+        if not click.confirm("Go on?", default=not fresh, err=True):
             line("●", f"nothing was made; edit {path} and run `vaultd init` again")
             return 0
     for key, folder in named.items():

@@ -115,6 +115,10 @@ def _open_fresh(
     numbers = [point.sequence, *(entry.sequence for entry in readable)]
     numbers = [number for number in numbers if number < _PLAUSIBLE]
     sequence = max(0, *numbers, *(entry.sequence for entry in ours)) + 1
+    # One that cannot be read may be ours, damaged: two of one number would be a fork.
+    taken = {entry.sequence for entry in listing.entries}
+    while sequence in taken:
+        sequence += 1
     blobs = {
         bytes.fromhex(name.partition(BLOB)[2]): size
         for name, size in listing.blobs.items()

@@ -25,6 +25,7 @@ _WORDS: Final[dict[str, tuple[str, ...]]] = {
     "reshares": ("received_reshare",),
     "tags": ("followed_tag",),
     "settings": ("preference", "block", "role", "subscription"),
+    "shared": ("shared_post", "shared_photo", "shared_comment", "shared_like", "shared_poll_vote"),
 }
 
 
@@ -131,7 +132,7 @@ def _time(body: Body) -> datetime | None:
 
 
 def _of_post(guid: str, kind: str, record_id: str, body: Body) -> bool:
-    if kind == "post":
+    if kind in ("post", "shared_post"):
         return record_id == guid
     if kind == "person":
         return True

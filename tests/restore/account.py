@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vaultd.fields import entity
 from vaultd.records import Body, Json, StoredRecord
 
 ME = "ada@old.example"
@@ -180,7 +181,21 @@ def account() -> list[StoredRecord]:
         person("bob@far.example"),
         person("fan@fans.example"),
         person("carl@old.example", ties={"subscribed_to": [guid("open")]}),
-        person("dora@third.example", ties={"subscribed_to": [guid("open")]}),
+        person("dora@third.example"),
+        StoredRecord(
+            "received_subscription",
+            guid("dora follows"),
+            {
+                "entity_type": "participation",
+                "entity_data": {
+                    "author": "dora@third.example",
+                    "guid": guid("dora follows"),
+                    "parent_guid": guid("open"),
+                    "parent_type": "Post",
+                },
+                "row": {"count": 2, "created_at": "2025-05-10T10:41:33.5Z"},
+            },
+        ),
         person("eve@fourth.example", ties={"recipient_of": [guid("private")]}),
         post("open", location={"entity_type": "location", "entity_data": place}),
         post("asked", poll=poll("poll1")),
@@ -205,4 +220,20 @@ def account() -> list[StoredRecord]:
         like("received like", "open", "Post", kind="received_like"),
         like("like on mine", "mine on mine", "Comment", kind="received_like"),
         vote("received vote", "poll1", kind="received_poll_vote"),
+        *_shared(),
+    ]
+
+
+def _shared() -> list[StoredRecord]:
+    """Return a private post of bob's with a photo, and what others did on it."""
+    body = dict(post("told", public=False, poll=poll("poll of bob")).body or {})
+    body["entity_data"] = {**entity(body), "author": "bob@far.example", "text": "Told to friends."}
+    pictured = dict(photo("photo of bob", "told", "bob.webp").body or {})
+    pictured["entity_data"] = {**entity(pictured), "author": "bob@far.example"}
+    return [
+        StoredRecord("shared_post", guid("told"), {**body, "hidden": False}),
+        StoredRecord("shared_photo", guid("photo of bob"), {**pictured, "hidden": False}),
+        comment("on told", "told", kind="shared_comment", author="dora@third.example"),
+        like("told is liked", "told", "Post", kind="shared_like"),
+        vote("bob is asked", "poll of bob", kind="shared_poll_vote"),
     ]

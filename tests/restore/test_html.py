@@ -104,6 +104,16 @@ def _pages(tmp_path: Path) -> dict[str, str]:
                                          "status_message_guid": "p1"}}),
         ("received_comment", "c1", {"entity_data": {"author": "bo@x.example", "parent_guid": "p1",
                                                     "text": HOSTILE[2], "guid": "c1"}}),
+        ("shared_post", "s1", {"entity_type": "status_message", "hidden": False,
+                               "entity_data": {"guid": "s1", "author": "bo@x.example",
+                                               "text": HOSTILE[1], "public": False,
+                                               "created_at": "2025-02-02T00:00:00Z"}}),
+        ("shared_photo", "s2", {"entity_data": {"guid": "s2", "status_message_guid": "s1",
+                                                "remote_photo_name": "../../y.png"}}),
+        ("shared_comment", "s3", {"entity_data": {"author": "cy@x.example", "guid": "s3",
+                                                  "parent_guid": "s1", "text": HOSTILE[2]}}),
+        ("shared_like", "s4", {"entity_data": {"author": "dee@x.example", "guid": "s4",
+                                               "parent_guid": "s1", "parent_type": "Post"}}),
         ("conversation", "t1", {"entity_data": {"guid": "t1", "subject": HOSTILE[0],
                                                 "participants": ["bo@x.example"]}}),
         ("message", "m1", {"entity_data": {"guid": "m1", "conversation_guid": "t1",
@@ -128,13 +138,17 @@ def _pages(tmp_path: Path) -> dict[str, str]:
 def test_pages_are_complete_safe_and_link_only_to_each_other(tmp_path: Path) -> None:
     pages = _pages(tmp_path)
     assert {"index.html", "posts-2.html", "photos.html", "comments.html", "conversations.html",
-            "contacts.html", "about.html", "search.html"} == set(pages)  # fmt: skip
+            "contacts.html", "about.html", "search.html", "shared.html"} == set(pages)  # fmt: skip
     together = "\n".join(pages.values())
     for secret in ("RSA SECRET", "$2a$10$hash", "OTPSECRET"):
         assert secret not in together
     assert "Private: Family &lt;b&gt;" in pages["index.html"]
     assert "could not be restored" in pages["index.html"]
     assert "mutual" in pages["contacts.html"]
+    shared = pages["shared.html"]
+    assert "By Bo &lt;i&gt;, with 1 picture." in shared
+    assert "cy@x.example" in shared
+    assert "♥ dee@x.example" in shared
     assert "contact (1)" in pages["about.html"]
     assert "2 others that the old server knew" in pages["about.html"]
     assert 'class="bubble mine"' in pages["conversations.html"]

@@ -162,12 +162,12 @@ def test_names_with_capitals_are_names_of_their_own(url: str, tmp_path: Path) ->
     _build(url, tmp_path, RELEASES[-1])
     engine = _writable(url)
     with engine.begin() as connection:
-        connection.execute(text("update users set username = 'Ben' where username = 'ben'"))
+        connection.execute(text("update users set username = 'Bruno' where username = 'bruno'"))
     engine.dispose()
     source = DiasporaSource(url, POD_URL, tmp_path)
-    assert [a.username for a in source.accounts(["Ben", "ada"])] == ["ada", "Ben"]
-    assert source.accounts(["ben"]) == []
-    assert [a.username for a in source.accounts(["Ben"])] == ["Ben"]
+    assert [a.username for a in source.accounts(["Bruno", "ada"])] == ["ada", "Bruno"]
+    assert source.accounts(["bruno"]) == []
+    assert [a.username for a in source.accounts(["Bruno"])] == ["Bruno"]
 
 
 def test_what_is_no_file_among_the_pictures_is_not_waited_for(tmp_path: Path) -> None:

@@ -234,7 +234,6 @@ def test_what_only_reaches_passive_records_does_not_count(pod: Pod) -> None:
         connection.execute(
             update(profiles).where(profiles.c.person_id.in_(remote)).values(first_name="New")
         )
-        connection.execute(update(pod.table("share_visibilities")).values(hidden=True))
         connection.execute(
             insert(pod.table("pods")).values(
                 id=900, host="new.example", port=-1, ssl=False, created_at=_MOMENT, updated_at=_MOMENT,
@@ -242,6 +241,40 @@ def test_what_only_reaches_passive_records_does_not_count(pod: Pod) -> None:
             )
         )  # fmt: skip
     assert pod.prints() == before
+
+
+def test_what_others_shared_and_what_is_on_it_counts_for_its_readers_only(pod: Pod) -> None:
+    seen, posts, comments = (pod.table(n) for n in ("share_visibilities", "posts", "comments"))
+    of_posts = seen.c.shareable_type == "Post"
+    with pod.engine.connect() as connection:
+        post = connection.execute(
+            select(comments.c.commentable_id)
+            .join(seen, seen.c.shareable_id == comments.c.commentable_id)
+            .where(of_posts)
+            .limit(1)
+        ).scalar_one()
+        readers = set(
+            connection.execute(
+                select(seen.c.user_id).where(of_posts, seen.c.shareable_id == post)
+            ).scalars()
+        )
+        author = connection.execute(
+            select(pod.table("people").c.owner_id)
+            .join(posts, posts.c.author_id == pod.table("people").c.id)
+            .where(posts.c.id == post)
+        ).scalar_one()
+    one = min(readers)
+    for edit, whose in (
+        (update(seen).where(of_posts, seen.c.shareable_id == post, seen.c.user_id == one)
+         .values(hidden=True), {one}),
+        (update(posts).where(posts.c.id == post).values(text="other"), {*readers, author}),
+    ):  # fmt: skip
+        before, bodies = pod.prints(), pod.bodies()
+        with pod.engine.begin() as connection:
+            connection.execute(edit)
+        after, new_bodies = pod.prints(), pod.bodies()
+        assert {key for key in before if before[key] != after[key]} == whose
+        assert {key for key in before if bodies[key] != new_bodies[key]} == whose
 
 
 def test_the_pods_of_the_audience_count(pod: Pod) -> None:

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import Final
 
 KINDS_OF_TABLE: Final[Mapping[str, tuple[str, ...]]] = {
-    "posts": ("post", "received_reshare"),
-    "photos": ("photo",),
-    "comments": ("comment", "received_comment"),
-    "likes": ("like", "received_like"),
-    "polls": ("poll_vote", "received_poll_vote"),
-    "poll_participations": ("poll_vote", "received_poll_vote"),
-    "participations": ("subscription",),
+    "posts": ("post", "received_reshare", "shared_post"),
+    "photos": ("photo", "shared_photo"),
+    "comments": ("comment", "received_comment", "shared_comment"),
+    "likes": ("like", "received_like", "shared_like"),
+    "polls": ("poll_vote", "received_poll_vote", "shared_poll_vote"),
+    "poll_participations": ("poll_vote", "received_poll_vote", "shared_poll_vote"),
+    "participations": ("subscription", "received_subscription"),
     "contacts": ("contact",),
     "aspects": ("aspect",),
     "tag_followings": ("followed_tag",),

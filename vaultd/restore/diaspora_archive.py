@@ -30,7 +30,8 @@ from vaultd.restore.report import Report, Section
 
 REPORT: Final = "restore-report.txt"
 _FIRST_PASS: Final = frozenset(
-    {"account", "profile", "aspect", "contact", "block", "photo", "person", "received_reshare"}
+    "account profile aspect contact block photo person received_reshare "
+    "received_subscription".split()
 )
 _DAMAGE: Final = "damaged places."
 _RECEIVED: Final = frozenset({"received_comment", "received_like", "received_poll_vote"})
@@ -210,6 +211,10 @@ def _index(index: JoinIndex, kind: str, record_id: str, body: Body) -> None:
         author, root = text(entity(body), "author"), text(entity(body), "root_guid")
         if author and root:
             index.add_tie(root, author)
+    elif kind == "received_subscription":
+        author, post = text(entity(body), "author"), text(entity(body), "parent_guid")
+        if author and post:
+            index.add_tie(post, author)
     elif kind == "person":
         person = KnownPerson(
             guid=text(body, "guid"),
@@ -219,6 +224,7 @@ def _index(index: JoinIndex, kind: str, record_id: str, body: Body) -> None:
         )
         index.add_person(record_id, person, text(body, "pod"))
         ties = mapping(body, "ties")
+        # `subscribed_to` is of older vaults, which have no received_subscription.
         for post in (*texts(ties, "subscribed_to"), *texts(ties, "recipient_of")):
             index.add_tie(post, record_id)
 

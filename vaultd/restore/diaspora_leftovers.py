@@ -14,6 +14,12 @@ _BY_KIND = {
     "preference": "e-mail notifications you switched off; the new account sends them all again.",
     "role": "roles (administrator, moderator); a new pod gives its own.",
     "received_reshare": "reshares of your posts by others; they stay on the others' pods.",
+    "received_subscription": "people who follow your posts; the archive names only their pods.",
+    "shared_post": "private posts that others shared with you; they are in the HTML pages.",
+    "shared_photo": "photos that others shared with you (their names; the pictures are theirs).",
+    "shared_comment": "comments by others on posts that were shared with you.",
+    "shared_like": "likes by others on posts that were shared with you, and on comments there.",
+    "shared_poll_vote": "votes by others in polls that were shared with you.",
     "audience": (
         "pods that know the account, and why; the importer tells only the pods of your contacts "
         "that you moved."
@@ -31,6 +37,7 @@ _SETTINGS = (
     ("hidden_posts", "posts you have hidden."),
     ("invited_by", "memory of who invited you."),
     ("invitation_codes", "invitation codes."),
+    ("moved_from", "memory of the account that you moved from before."),
     ("services", "connections to other services."),
     ("reports", "reports you made to your administrator."),
 )

@@ -29,7 +29,8 @@ _BROKEN_SIGNATURE = (
 )
 _PARENT_OUT = "{own} by others on posts that are not in the archive; the importer needs the post."
 _ON_COMMENT_OTHERS = (
-    "likes by others on your comments; neither diaspora*'s exporter nor its importer handles them."
+    "likes by others on comments (yours, or those on your posts); neither diaspora*'s exporter nor "
+    "its importer handles them."
 )
 _ON_COMMENT = "your likes on comments; the importer looks for their parent among posts only."
 _DATED_NOW = "comments of yours: the importer dates them by the moment of the import."

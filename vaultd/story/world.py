@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import random
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -155,7 +156,7 @@ class World:
         user = LocalUser(number, username, person, aspects)
         self.users.append(user)
         if number % 3:
-            photo = self.photo(user, None, public=True)
+            _, photo = self.photo(user, None, public=True)
             profile = self.rows["profiles"][-1]
             for size, column in (("large", ""), ("medium", "_medium"), ("small", "_small")):
                 url = f"{self.pod_url}/uploads/images/thumb_{size}_{photo}"
@@ -205,18 +206,18 @@ class World:
             self._tags[name] = self.add("tags", name=name)
         self.add("tag_followings", tag_id=self._tags[name], user_id=user.id)
 
-    def photo(self, user: LocalUser, post_guid: str | None, *, public: bool) -> str:
-        """Add a picture, file included; return its name."""
+    def photo(self, user: LocalUser, post_guid: str | None, *, public: bool) -> tuple[int, str]:
+        """Add a picture, file included; return its number and name."""
         stem = f"{self.rng.getrandbits(80):020x}"
         name = f"{stem}.png"
         (self.images / name).write_bytes(picture(self.rng))
-        self.add(
+        number = self.add(
             "photos", author_id=user.person.id, public=public, guid=self.guid(),
             remote_photo_path=f"{self.pod_url}/uploads/images/", remote_photo_name=name,
             random_string=stem, processed_image=name, unprocessed_image=name,
             status_message_guid=post_guid, height=320, width=480,
         )  # fmt: skip
-        return name
+        return number, name
 
     def post(
         self, user: LocalUser, text: str, *, public: bool, photos: int = 0, poll: bool = False,
@@ -232,8 +233,7 @@ class World:
         for tag in TAGS:
             if f"#{tag}" in text:
                 self.tag(tag, number, "Post")
-        for _ in range(photos):
-            self.photo(user, guid, public=public)
+        pictures = [self.photo(user, guid, public=public)[0] for _ in range(photos)]
         if place:
             self.add("locations", address="Old Bridge, 東町 3", lat="48.137", lng="11.575",
                      status_message_id=number)  # fmt: skip
@@ -246,7 +246,7 @@ class World:
         if public:
             self.public_posts.append(post)
         else:
-            self._audience(user, number)
+            self._audience(user, [("Post", number), *(("Photo", each) for each in pictures)])
         self.posts.append(post)
         return post
 
@@ -259,14 +259,16 @@ class World:
             answers.append((self.add("poll_answers", answer=answer, poll_id=number, guid=own), own))
         return number, guid, answers
 
-    def _audience(self, user: LocalUser, post: int) -> None:
+    def _audience(self, user: LocalUser, shared: Sequence[tuple[str, int]]) -> None:
         aspect = self.rng.choice(user.aspects)
-        self.add("aspect_visibilities", shareable_id=post, aspect_id=aspect, shareable_type="Post")
         owners = {u.person.id: u.id for u in self.users}
-        for person, aspects in user.members.items():
-            if aspect in aspects and person in owners:
-                self.add("share_visibilities", shareable_id=post, shareable_type="Post",
-                         user_id=owners[person])  # fmt: skip
+        for kind, number in shared:
+            self.add("aspect_visibilities", shareable_id=number, aspect_id=aspect,
+                     shareable_type=kind)  # fmt: skip
+            for person, aspects in user.members.items():
+                if aspect in aspects and person in owners:
+                    self.add("share_visibilities", shareable_id=number, shareable_type=kind,
+                             user_id=owners[person])  # fmt: skip
 
     def reshare(self, user: LocalUser, post: Post) -> None:
         """Add a reshare, once per person and post, never of one's own."""

@@ -72,6 +72,7 @@ class _Pages:
             search = SearchPage(file, {"title": "Search", "here": NAME, "who": self._who})
             self._posts(search)
             self._comments(search)
+            self._shared(search)
             self._conversations(search)
             search.end()
         self._report.pages += 1
@@ -137,6 +138,20 @@ class _Pages:
             self._page(
                 name, "comments.html", "Comments",
                 items=items, years=[], offset=place * PER_PAGE, **_around(names, place),
+            )  # fmt: skip
+
+    def _shared(self, search: SearchPage) -> None:
+        bodies = enumerate(self._spool.newest_first("shared_post"))
+        views = self._shown("shared_post", bodies, self._views.shared)
+        names = _names("shared.html", "shared", self._spool.count("shared_post"), PER_PAGE)
+        years = self._years("shared_post", names, PER_PAGE)
+        for place, (name, items) in enumerate(_paged(names, views, PER_PAGE)):
+            for post in items:
+                link = f"{name}#{post.anchor}"
+                search.add(link, post.shown_at, f"shared: {post.heading}", post.words)
+            self._page(
+                name, "shared.html", "Shared with you",
+                items=items, years=years, **_around(names, place),
             )  # fmt: skip
 
     def _conversations(self, search: SearchPage) -> None:

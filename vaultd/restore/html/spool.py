@@ -36,14 +36,18 @@ _MARKS: Final = {
     "received_reshare": ("reshare", "root_guid"),
     "received_poll_vote": ("vote", "poll_answer_guid"),
     "poll_vote": ("vote", "poll_answer_guid"),
+    "shared_like": ("like", "parent_guid"),
+    "shared_poll_vote": ("vote", "poll_answer_guid"),
 }
 _PARENTS: Final = {
     "photo": "status_message_guid",
     "comment": "parent_guid",
     "received_comment": "parent_guid",
     "message": "conversation_guid",
+    "shared_photo": "status_message_guid",
+    "shared_comment": "parent_guid",
 }
-_CHAPTERS: Final = frozenset({"post", "conversation", "contact", *_PARENTS})
+_CHAPTERS: Final = frozenset({"post", "shared_post", "conversation", "contact", *_PARENTS})
 
 
 @dataclass(slots=True)

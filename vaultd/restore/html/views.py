@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from markupsafe import Markup
@@ -99,9 +99,17 @@ class Views:
             reshares=self._names(spool.authors("reshare", guid)),
             replies=[
                 self.reply(when, each)
-                for when, each in spool.on(guid, "received_comment", "comment")
+                for when, each in spool.on(guid, "received_comment", "comment", "shared_comment")
             ],
         )
+
+    def shared(self, number: int, at: str, body: Body) -> Post:
+        """Return another's private post; its pictures stayed with the author."""
+        data = entity(body)
+        name = self.spool.name(text(data, "author") or "")
+        pictures = sum(1 for _ in self.spool.on(text(data, "guid") or "", "shared_photo"))
+        with_them = f", with {pictures:,} picture{'s' if pictures > 1 else ''}" if pictures else ""
+        return replace(self.post(number, at, body), heading=f"By {name}{with_them}.")
 
     def reply(self, at: str, body: Body) -> Reply:
         """Return a comment or a message."""

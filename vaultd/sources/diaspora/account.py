@@ -47,10 +47,11 @@ def read_accounts(batch: Batch) -> Iterator[Item]:
     hanging = {
         "invitation_codes": _by_user(batch, "invitation_codes", ("token", "count")),
         "services": _by_user(batch, "services", None),
-        "reports": _by_user(batch, "reports", ("item_type", "reviewed", "text", "created_at")),
+        "reports": _reports(batch),
     }
     ended = {
-        "migrations": _by_person(batch, "account_migrations", "old_person_id"),
+        "migrations": _moves(batch, *account.MOVES[0], "new"),
+        "moved_from": _moves(batch, *account.MOVES[1], "old"),
         "deletions": _by_person(batch, "account_deletions", "person_id"),
     }
     hidden = _hidden_posts(batch, rows)
@@ -72,6 +73,7 @@ def read_accounts(batch: Batch) -> Iterator[Item]:
             "private_key": json_safe(row["serialized_private_key"]),
             "public_key": owner.public_key,
             "created_at": exact(row["created_at"]),
+            "locked_at": exact(row["locked_at"]),
             "auto_follow_back_aspect": _aspect(row["auto_follow_back_aspect_id"]),
             "hidden_posts": list(hidden.get(row["id"], [])),
             "invited_by": _given(row["inviter_handle"]),
@@ -106,10 +108,31 @@ def _by_user(batch: Batch, name: str, columns: tuple[str, ...] | None) -> dict[i
     return found
 
 
+def _reports(batch: Batch) -> dict[int, list[Json]]:
+    found: dict[int, list[Json]] = defaultdict(list)
+    wanted = ("item_type", "item_id", "item_guid", "reviewed", "text", "created_at")
+    for row in batch.ask(account.reports(batch.schema, batch.scope)):
+        found[row["user_id"]].append({c: json_safe(row[c]) for c in wanted if c in row})
+    return found
+
+
+def _moves(batch: Batch, mine: str, other: str, side: str) -> dict[int, list[Json]]:
+    """Return account migrations by people.id; the person on the other side is kept, too."""
+    found: dict[int, list[Json]] = defaultdict(list)
+    for row in batch.ask(account.moves(batch.schema, batch.scope, mine, other)):
+        batch.meet(batch.by_person[row[mine]], (row[other],))
+        whose = {"id", "other_handle", "other_guid", *account.MOVES[0]}
+        move: Body = {c: json_safe(row[c]) for c in sorted(set(map(str, row)) - whose)}
+        move[f"{side}_account"] = _given(row["other_handle"])
+        move[f"{side}_guid"] = _given(row["other_guid"])
+        found[row[mine]].append(move)
+    return found
+
+
 def _by_person(batch: Batch, name: str, column: str) -> dict[int, list[Json]]:
     found: dict[int, list[Json]] = defaultdict(list)
     for row in batch.ask(account.of_person(batch.schema, batch.scope, name, column)):
-        kept = sorted({str(c) for c in row} - {"id", column, "new_person_id"})
+        kept = sorted({str(c) for c in row} - {"id", column})
         found[row[column]].append({c: json_safe(row[c]) for c in kept})
     return found
 

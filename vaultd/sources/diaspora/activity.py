@@ -17,9 +17,7 @@ KNOWN_COMMENT: Final = frozenset(
 )
 KNOWN_LIKE: Final = frozenset("id positive target_id author_id guid target_type created_at".split())
 KNOWN_VOTE: Final = frozenset("id poll_answer_id author_id poll_id guid created_at".split())
-_KNOWN_PARTICIPATION: Final = frozenset(
-    "id guid target_id target_type author_id count created_at".split()
-)
+KNOWN_PARTICIPATION: Final = frozenset("id guid target_id target_type author_id created_at".split())
 
 
 def read_activity(batch: Batch) -> Iterator[Item]:
@@ -118,7 +116,7 @@ def _subscriptions(batch: Batch) -> Iterator[Item]:
                 "author": given(row["parent_handle"]),
             },
             "row": {
-                **batch.extra("participations", row, _KNOWN_PARTICIPATION),
+                **batch.extra("participations", row, KNOWN_PARTICIPATION),
                 "created_at": exact(row["created_at"]),
             },
         }

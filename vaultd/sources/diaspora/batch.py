@@ -45,6 +45,7 @@ class Ties:
     reasons: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     of_person: dict[int, dict[str, list[Json]]] = field(default_factory=dict)
     knows_me: dict[int, Body] = field(default_factory=dict)
+    sharing: set[int] = field(default_factory=set)  # contacts who share with the account
     seen: set[tuple[str, str]] = field(default_factory=set)
 
     def tie(self, person: int, kind: str, what: Json) -> None:
@@ -189,5 +190,6 @@ class Batch:
 # The database's own unique indexes on GUIDs keep these apart; remembering each id costs memory.
 _UNIQUE: Final = frozenset(
     "comment like poll_vote received_comment received_like received_poll_vote "
-    "received_reshare post photo message".split()
+    "received_reshare post photo message shared_post shared_photo shared_comment shared_like "
+    "shared_poll_vote".split()
 )

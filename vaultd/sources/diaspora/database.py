@@ -33,7 +33,7 @@ _LENIENT: Final = "vaultd_utf8"
 _PATIENCE: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 # A peer that went away without a word is noticed within two minutes.
 _ALIVE: Final = {"keepalives_idle": 60, "keepalives_interval": 15, "keepalives_count": 4}
-# Texts of times are read as these settings write them.
+# Texts of times are read, and rows hashed, as these settings write them.
 _WRITING: Final = (("datestyle", "ISO, YMD"), ("intervalstyle", "postgres"), ("timezone", "UTC"))
 # Nothing slow is done between rows; a vaultd that was stopped there holds no snapshot for ever.
 _STANDSTILL: Final = 300  # seconds
@@ -42,7 +42,6 @@ _PLANNING: Final = (
     ("cursor_tuple_fraction", "1"),
     ("random_page_cost", "1.1"),
     ("work_mem", "32MB"),
-    ("datestyle", "ISO"),  # rows are hashed as text
 )
 
 

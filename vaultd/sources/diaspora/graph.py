@@ -76,6 +76,7 @@ def _contacts(batch: Batch) -> Iterator[Item]:
             ids.append(batch.own_id(owner, "contact", handle, contact))
             bodies.append(body)
         batch.meet(owner, (row[2] for row in rows), "contact")
+        batch.ties[owner.key].sharing.update(row[2] for row in rows if flag(row[3]))
         yield from packed(owner, "contact", ids, bodies)
     # Local users who know the account: what they would lose, and what `sharing` cannot tell.
     for row in batch.rows(graph.followers(batch.schema, batch.scope)):

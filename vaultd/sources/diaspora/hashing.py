@@ -28,7 +28,7 @@ from vaultd.sources.diaspora.schema import Schema
 Columns: TypeAlias = "list[Any]"
 
 # What is read of the rows and how it is hashed: with another number every account is read again.
-READING: Final = 2
+READING: Final = 3
 _ROWS: Final = "vaultd_rows"
 
 
@@ -54,8 +54,8 @@ class Hasher:
         """Return the 64-bit hash of a row of PostgreSQL."""
         # A record as text quotes what needs it, and has nothing for NULL but "" for an empty text.
         record = cast(func.row(cast(literal_column(f"'{self._key}'"), Text), *columns), Text)
-        if self._sha:  # to SQL_ASCII means the bytes as they are, whatever they are
-            digest = func.encode(func.sha256(func.convert_to(record, "SQL_ASCII")), "hex")
+        if self._sha:  # the bytes as they stand, whatever they are
+            digest = func.encode(func.sha256(func.textsend(record)), "hex")
         else:
             digest = func.md5(record)
         return cast(cast(func.concat("x", func.substr(digest, 1, 16)), BIT(64)), BigInteger)

@@ -4,51 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import select
 
-from vaultd.records import Body, Json, Records, encode_body, encode_record
+from vaultd.records import Body, Json, Oversized, Records, encode_body, encode_record
 from vaultd.sources.base import SourceAccount
 from vaultd.sources.diaspora.batch import Batch, Row, Ties
 from vaultd.sources.diaspora.packing import Item, packed
 from vaultd.sources.diaspora.pods import read_pods
-from vaultd.sources.diaspora.values import flag, json_safe, seconds, text
+from vaultd.sources.diaspora.values import day, flag, text
 
-
-def read_inbox(batch: Batch) -> None:
-    """Note the private posts and photos that others shared with the accounts."""
-    table = batch.schema["share_visibilities"]
-    for kind, name in (("Post", "posts"), ("Photo", "photos")):
-        shared = batch.schema[name]
-        query = (
-            select(
-                table.c.user_id, table.c.hidden, shared.c.guid, shared.c.author_id, shared.c.text,
-                shared.c.created_at,
-            )
-            .join(shared, shared.c.id == table.c.shareable_id)
-            .where(table.c.shareable_type == kind, batch.scope.users(table.c.user_id))
-            .order_by(table.c.user_id, table.c.id)
-        )  # fmt: skip
-        for row in batch.rows(query):
-            if row["author_id"] == batch.person_of.get(row["user_id"]):
-                continue
-            what: Json = {
-                "type": kind,
-                "guid": text(row["guid"]),
-                "created_at": seconds(row["created_at"]),
-                "hidden": flag(row["hidden"]),
-                "text": json_safe(row["text"]),
-            }
-            batch.ties[row["user_id"]].tie(row["author_id"], "shares_with_me", what)
+# Of others' profiles: what everybody is shown, and what contacts are (facts A4).
+_SHOWN: Final = "first_name last_name image_url image_url_medium image_url_small".split()
+_FLAGS: Final = "searchable nsfw public_details".split()
+_DETAILS: Final = "bio birthday gender location".split()
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is the same of a person for every account: handle, host, and the record without ties."""
+    """What is the same of a person for every account: handle, host, and the record without ties.
+
+    `told` is the record as those may have it with whom the person shares.
+    """
 
     handle: str
     host: str
     wire: bytes
+    told: bytes
 
 
 def read_people(batch: Batch) -> Iterator[Item]:
@@ -76,11 +59,17 @@ def _people(batch: Batch, pods: Mapping[int, str], own_host: str) -> dict[int, _
     # NULL, or a text in SQLite, where a number should be is nobody.
     met = (person for ties in batch.ties.values() for person in ties.people)
     wanted = {person for person in met if isinstance(person, int)}
-    query = select(
-        people, profiles.c.first_name, profiles.c.last_name, profiles.c.image_url
-    ).outerjoin(profiles, profiles.c.person_id == people.c.id)
+    shown = [profiles.c[name] for name in (*_SHOWN, *_FLAGS, *_DETAILS)]
+    query = select(people, profiles.c.id.label("profile"), *shown).outerjoin(
+        profiles, profiles.c.person_id == people.c.id
+    )
+    tags = _tags(batch, wanted)
+    sharing = {person for ties in batch.ties.values() for person in ties.sharing}
     found = {}
-    for row in batch.lookup(query, people.c.id, wanted):
+    for whole in batch.lookup(query, people.c.id, wanted):
+        # What no record could hold costs the detail, not the person.
+        large = sorted(name for name, value in whole.items() if isinstance(value, Oversized))
+        row = {**whole, **dict.fromkeys(large)}
         host, handle = _host(row, pods, own_host), text(row["diaspora_handle"])
         body: Body = {
             "handle": handle,
@@ -91,10 +80,46 @@ def _people(batch: Batch, pods: Mapping[int, str], own_host: str) -> dict[int, _
             "name": f"{text(row['first_name'])} {text(row['last_name'])}".strip(),
             "ties": {},
         }
+        if large:
+            body["too_large"] = _texts(large)
         if row["image_url"] is not None:
             body["image_url"] = text(row["image_url"])
-        found[row["id"]] = _Known(handle, host, encode_record("person", handle, body))
+        if row["profile"] is not None:
+            body["profile"] = _profile(row, tags, details=flag(row["public_details"]))
+        wire = told = encode_record("person", handle, body)
+        if row["profile"] is not None and row["id"] in sharing:
+            body["profile"] = _profile(row, tags, details=True)
+            told = encode_record("person", handle, body)
+        found[row["id"]] = _Known(handle, host, wire, told)
     return found
+
+
+def _tags(batch: Batch, wanted: set[int]) -> dict[int, list[str]]:
+    profiles, tags, taggings = (batch.schema[n] for n in ("profiles", "tags", "taggings"))
+    query = (
+        select(profiles.c.person_id, tags.c.name)
+        .select_from(profiles)
+        .join(taggings, taggings.c.taggable_id == profiles.c.id)
+        .join(tags, tags.c.id == taggings.c.tag_id)
+        .where(taggings.c.taggable_type == "Profile")
+        .order_by(taggings.c.id)
+    )
+    found: dict[int, list[str]] = {}
+    for row in batch.lookup(query, profiles.c.person_id, wanted):
+        found.setdefault(row["person_id"], []).append(f"#{text(row['name'])}")
+    return found
+
+
+def _profile(row: Row, tags: Mapping[int, list[str]], *, details: bool) -> Body:
+    """Return a profile as the pod shows it, to contacts of that person with `details`."""
+    names = (*_SHOWN, *(_DETAILS if details else ()))
+    body: Body = {name: text(row[name]) for name in names if row[name] is not None}
+    if "birthday" in body:
+        body["birthday"] = day(row["birthday"])
+    body |= {"public" if n == "public_details" else n: flag(row[n]) for n in _FLAGS}
+    if row["id"] in tags:
+        body["tag_string"] = " ".join(tags[row["id"]])
+    return body
 
 
 def _host(row: Row, pods: Mapping[int, str], own: str) -> str:
@@ -135,8 +160,9 @@ def _person(ties: Ties, person: int, who: _Known) -> bytes:
     own: Body = {kind: [*found] for kind, found in sorted(ties.of_person.get(person, {}).items())}
     if person in ties.knows_me:
         own["knows_me"] = ties.knows_me[person]
+    wire = who.told if person in ties.sharing else who.wire
     # `ties` is the last key of a body with sorted keys, and an empty map is one byte.
-    return who.wire[:-1] + encode_body(own) if own else who.wire
+    return wire[:-1] + encode_body(own) if own else wire
 
 
 def _texts(values: list[str]) -> list[Json]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from vaultd.records import Body, Json
 from vaultd.sources.base import SourceAccount
-from vaultd.sources.diaspora.batch import Batch
+from vaultd.sources.diaspora.batch import Batch, Row
 from vaultd.sources.diaspora.packing import Item, name_of, packed
 from vaultd.sources.diaspora.questions import posts
 from vaultd.sources.diaspora.values import (
@@ -23,10 +23,10 @@ from vaultd.sources.diaspora.values import (
     text,
 )
 
-_KNOWN_POST: Final = frozenset(
+KNOWN_POST: Final = frozenset(
     "id author_id public guid type text provider_display_name root_guid created_at".split()
 )
-_KNOWN_PHOTO: Final = frozenset(
+KNOWN_PHOTO: Final = frozenset(
     "id author_id public guid pending text remote_photo_path remote_photo_name status_message_guid "
     "height width created_at".split()
 )
@@ -37,7 +37,7 @@ _PLACE: Final = ("address", "lat", "lng")
 def read_posts(batch: Batch) -> Iterator[Item]:
     """Yield posts and photos of every account of the batch, in author order."""
     details = _Details(batch)
-    more = batch.more("posts", _KNOWN_POST)
+    more = batch.more("posts", KNOWN_POST)
     for account, rows in batch.runs(
         posts.posts(batch.schema, batch.scope),
         ("author_id id guid type created_at public text provider_display_name root_guid "
@@ -61,6 +61,49 @@ def _reshare(data: Body, root_guid: object, root_author: object) -> Body:
     return {"entity_type": "reshare", "entity_data": data}
 
 
+def location_entity(row: Row) -> Body:
+    """Return the place of a post."""
+    data: Body = {name: text(row[name]) for name in _PLACE}
+    missing = nulls(row, _PLACE)
+    more: Body = {"row": missing} if missing else {}
+    return {"entity_type": "location", "entity_data": data, **more}
+
+
+def poll_entity(row: Row, answers: list[Json]) -> Body:
+    """Return the poll of a post."""
+    data: Body = {
+        "guid": json_safe(row["guid"]),
+        "question": text(row["question"]),
+        "poll_answers": answers,
+    }
+    return {"entity_type": "poll", "entity_data": data}
+
+
+def poll_answer_entity(row: Row) -> Body:
+    """Return an answer that a poll offers."""
+    data: Body = {"guid": json_safe(row["guid"]), "answer": text(row["answer"])}
+    return {"entity_type": "poll_answer", "entity_data": data}
+
+
+def photo_entity(row: Row, author: str) -> Body:
+    """Return what diaspora* tells of a photo."""
+    data: Body = {
+        "guid": text(row["guid"]),
+        "author": author,
+        "public": flag(row["public"]),
+        "created_at": seconds(row["created_at"]),
+        "remote_photo_path": text(row["remote_photo_path"]),
+        "remote_photo_name": text(row["remote_photo_name"]),
+    }
+    for key in ("text", "status_message_guid"):
+        if row[key] is not None:
+            data[key] = text(row[key])
+    for key in ("height", "width"):
+        if row[key] is not None:
+            data[key] = number(row[key])
+    return data
+
+
 class _Details:
     """What hangs on the posts of a batch, gathered before the posts themselves stream by."""
 
@@ -76,11 +119,7 @@ class _Details:
 
     def _locations(self) -> dict[int, Body]:
         return {
-            row["status_message_id"]: {
-                "entity_type": "location",
-                "entity_data": {name: text(row[name]) for name in _PLACE},
-                **({"row": missing} if (missing := nulls(row, _PLACE)) else {}),
-            }
+            row["status_message_id"]: location_entity(row)
             for row in self._batch.ask(posts.locations(self._batch.schema, self._batch.scope))
         }
 
@@ -88,21 +127,9 @@ class _Details:
         schema, scope = self._batch.schema, self._batch.scope
         choices: dict[int, list[Json]] = defaultdict(list)
         for row in self._batch.ask(posts.poll_answers(schema, scope)):
-            choices[row["poll_id"]].append(
-                {
-                    "entity_type": "poll_answer",
-                    "entity_data": {"guid": json_safe(row["guid"]), "answer": text(row["answer"])},
-                }
-            )
+            choices[row["poll_id"]].append(poll_answer_entity(row))
         return {
-            row["status_message_id"]: {
-                "entity_type": "poll",
-                "entity_data": {
-                    "guid": json_safe(row["guid"]),
-                    "question": text(row["question"]),
-                    "poll_answers": choices.get(row["id"], []),
-                },
-            }
+            row["status_message_id"]: poll_entity(row, choices.get(row["id"], []))
             for row in self._batch.ask(posts.polls(schema, scope))
         }
 
@@ -128,10 +155,11 @@ class _Details:
 
     def _recipients(self) -> None:
         batch = self._batch
-        for row in batch.ask(posts.recipients(batch.schema, batch.scope)):
-            ties = batch.ties[batch.by_person[row["author_id"]].key]
-            ties.tie(row["id"], "recipient_of", text(row["guid"]))
-            ties.reasons["recipient"].add(row["id"])
+        for kind, tie in (("Post", "recipient_of"), ("Photo", "recipient_of_photo")):
+            for row in batch.ask(posts.recipients(batch.schema, batch.scope, kind)):
+                ties = batch.ties[batch.by_person[row["author_id"]].key]
+                ties.tie(row["id"], tie, text(row["guid"]))
+                ties.reasons["recipient"].add(row["id"])
 
     def _mentions(self) -> None:
         batch = self._batch
@@ -177,26 +205,12 @@ def _photos(batch: Batch, details: _Details) -> Iterator[Item]:
     for row in batch.ask(posts.photos(batch.schema, batch.scope)):
         account = batch.by_person[row["author_id"]]
         name = text(row["remote_photo_name"])
-        data: dict[str, Json] = {
-            "guid": text(row["guid"]),
-            "author": account.handle,
-            "public": flag(row["public"]),
-            "created_at": seconds(row["created_at"]),
-            "remote_photo_path": text(row["remote_photo_path"]),
-            "remote_photo_name": name,
-        }
-        for key in ("text", "status_message_guid"):
-            if row[key] is not None:
-                data[key] = text(row[key])
-        for key in ("height", "width"):
-            if row[key] is not None:
-                data[key] = number(row[key])
         body: Body = {
             "entity_type": "photo",
-            "entity_data": data,
+            "entity_data": photo_entity(row, account.handle),
             "pending": flag(row["pending"]),
             "aspects": details.aspects["Photo"].get((account.key, row["id"]), []),
-            "row": batch.extra("photos", row, _KNOWN_PHOTO)
+            "row": batch.extra("photos", row, KNOWN_PHOTO)
             | {"created_at": exact(row["created_at"])}
             | nulls(row, ("public", "pending", "remote_photo_path", "remote_photo_name")),
         }

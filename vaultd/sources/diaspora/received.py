@@ -13,6 +13,7 @@ from vaultd.records import Body
 from vaultd.sources.diaspora.activity import (
     KNOWN_COMMENT,
     KNOWN_LIKE,
+    KNOWN_PARTICIPATION,
     KNOWN_VOTE,
 )
 from vaultd.sources.diaspora.batch import Batch
@@ -26,7 +27,7 @@ from vaultd.sources.diaspora.relayables import (
     vote,
     with_signature,
 )
-from vaultd.sources.diaspora.values import columns, exact, moments, seconds, text
+from vaultd.sources.diaspora.values import columns, exact, given, moments, seconds, text
 
 _KEYS: Final = 1000  # in one query
 _KEPT: Final = 4000
@@ -73,13 +74,14 @@ class LocalKeys:
 
 
 def read_received(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
-    """Yield others' comments, likes, votes and reshares for every account of the batch."""
+    """Yield what others did on the posts of every account of the batch, and who follows them."""
     yield from _comments(batch, keys)
     yield from _likes(batch, keys)
     yield from _likes_of_comments(batch, keys)
+    yield from _likes_of_others_comments(batch, keys)
     yield from _votes(batch, keys)
     yield from _reshares(batch)
-    _subscribers(batch)
+    yield from _subscribers(batch)
 
 
 _SIGNED: Final = (
@@ -162,6 +164,29 @@ def _likes_of_comments(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
         yield from packed(account, "received_like", ids, bodies, finishes)
 
 
+def _likes_of_others_comments(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
+    more = batch.more("likes", KNOWN_LIKE)
+    for account, rows in batch.runs(
+        received.likes_of_others_comments(batch.schema, batch.scope),
+        ["of_post_person", "id", "guid", "positive", "created_at", "comment_guid",
+         "comment_handle", "comment_person", "of_post_guid", *_SIGNED],
+        more,
+        _announced(keys, 11),
+    ):  # fmt: skip
+        ids, bodies, finishes, me = [], [], [], account.handle
+        for _, number, guid, positive, at, parent, writer, _, post, _, author, *signed in rows:
+            body = like(text(author), given(writer), guid, positive, exact(at), "Comment", parent)
+            body = like_of_comment(body, post, me)
+            extra: Body = columns(more, signed[4:])
+            finishes.append(with_signature(body, keys, extra, signed[0], signed[1:4]))
+            body["row"] = extra
+            ids.append(name_of(guid, number))
+            bodies.append(body)
+        batch.meet(account, (row[9] for row in rows), "like")
+        batch.meet(account, (row[7] for row in rows))
+        yield from packed(account, "received_like", ids, bodies, finishes)
+
+
 def _votes(batch: Batch, keys: LocalKeys) -> Iterator[Item]:
     for row in batch.ask(received.votes(batch.schema, batch.scope)):
         account = batch.by_person[row["post_person"]]
@@ -196,8 +221,22 @@ def _reshares(batch: Batch) -> Iterator[Item]:
         yield batch.record(account, "received_reshare", row["guid"], row["id"], body)
 
 
-def _subscribers(batch: Batch) -> None:
-    for row in batch.ask(received.subscribers(batch.schema, batch.scope)):
-        ties = batch.ties[batch.by_person[row["author_id"]].key]
-        ties.tie(row["subscriber"], "subscribed_to", text(row["guid"]))
-        ties.reasons["participation"].add(row["subscriber"])
+def _subscribers(batch: Batch) -> Iterator[Item]:
+    more = batch.more("participations", KNOWN_PARTICIPATION)
+    for account, rows in batch.runs(
+        received.subscribers(batch.schema, batch.scope),
+        "parent_person id guid author_id author_handle parent_guid created_at".split(),
+        more,
+    ):
+        ids, bodies = [], []
+        for _, number, guid, _, author, post, at, *rest in rows:
+            data: Body = {"author": text(author), "parent_guid": text(post), "parent_type": "Post"}
+            if guid is not None:
+                data["guid"] = text(guid)
+            extra: Body = columns(more, rest)
+            extra["created_at"] = exact(at)
+            ids.append(batch.own_id(account, "received_subscription", guid, number))
+            body: Body = {"entity_type": "participation", "entity_data": data, "row": extra}
+            bodies.append(body)
+        batch.meet(account, (row[3] for row in rows), "participation")
+        yield from packed(account, "received_subscription", ids, bodies)

@@ -24,10 +24,11 @@ from vaultd.sources.diaspora.guest import Limits, Pace
 from vaultd.sources.diaspora.hashing import hasher_of
 from vaultd.sources.diaspora.moment import moment
 from vaultd.sources.diaspora.packing import Item
-from vaultd.sources.diaspora.people import read_inbox, read_people
+from vaultd.sources.diaspora.people import read_people
 from vaultd.sources.diaspora.posts import read_posts
 from vaultd.sources.diaspora.received import LocalKeys, read_received
 from vaultd.sources.diaspora.schema import Schema
+from vaultd.sources.diaspora.shared import read_shared
 from vaultd.sources.diaspora.signs import Signs, signs
 from vaultd.sources.diaspora.values import flag, text
 from vaultd.sources.diaspora.weights import weights
@@ -155,7 +156,7 @@ class DiasporaSource:
             yield from read_activity(batch)
             yield from read_received(batch, keys)
             yield from read_conversations(batch)
-            read_inbox(batch)
+            yield from read_shared(batch)
             yield from read_people(batch)
 
     @once_more

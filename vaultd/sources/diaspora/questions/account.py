@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from vaultd.sources.diaspora.questions.question import Question, Scope
+from vaultd.sources.diaspora.questions.question import Question, Scope, when
 from vaultd.sources.diaspora.schema import Schema, kept
 
 # Small tables by users.id, and by people.id; roles and preferences are records of their own.
-HANGING: Final = ("invitation_codes", "services", "reports", "user_preferences")
-ENDED: Final = (
-    ("account_migrations", "old_person_id"),
-    ("account_deletions", "person_id"),
-    ("roles", "person_id"),
-)
+HANGING: Final = ("invitation_codes", "services", "user_preferences")
+ENDED: Final = (("account_deletions", "person_id"), ("roles", "person_id"))
 
 
 def users(schema: Schema, scope: Scope) -> Question:
@@ -68,6 +64,50 @@ def of_person(schema: Schema, scope: Scope, name: str, column: str) -> Question 
         name=name,
         select=select(*kept(table)).where(scope.persons(table.c[column])),
         owner=table.c[column],
+        by_person=True,
+        order=(table.c.id,),
+    )
+
+
+def reports(schema: Schema, scope: Scope) -> Question | None:
+    """Ask for the reports that the accounts made, with the GUID of what they are about."""
+    table, posts, comments = schema.get("reports"), schema["posts"], schema["comments"]
+    if table is None:
+        return None
+    kind, number = table.c.item_type, table.c.item_id
+    return Question(
+        name="reports",
+        select=select(*kept(table), func.coalesce(posts.c.guid, comments.c.guid).label("item_guid"))
+        .select_from(table)
+        .outerjoin(posts, posts.c.id == when(kind, "Post", number))
+        .outerjoin(comments, comments.c.id == when(kind, "Comment", number))
+        .where(scope.users(table.c.user_id)),
+        owner=table.c.user_id,
+        by_person=False,
+        order=(table.c.id,),
+    )
+
+
+# The side of `account_migrations` that is the account itself, and the other one.
+MOVES: Final = (("old_person_id", "new_person_id"), ("new_person_id", "old_person_id"))
+
+
+def moves(schema: Schema, scope: Scope, mine: str, other: str) -> Question | None:
+    """Ask for the moves of the accounts (see MOVES), with handle and GUID of the other side."""
+    table, people = schema.get("account_migrations"), schema["people"]
+    if table is None:
+        return None
+    return Question(
+        name=f"moves_{mine}",
+        select=select(
+            *kept(table),
+            people.c.diaspora_handle.label("other_handle"),
+            people.c.guid.label("other_guid"),
+        )
+        .select_from(table)
+        .outerjoin(people, people.c.id == table.c[other])
+        .where(scope.persons(table.c[mine])),
+        owner=table.c[mine],
         by_person=True,
         order=(table.c.id,),
     )

@@ -128,5 +128,4 @@ def subscriptions(schema: Schema, scope: Scope) -> Question:
         owner=table.c.author_id,
         by_person=True,
         order=(table.c.author_id, table.c.id),
-        unused=frozenset(("count",)),
     )

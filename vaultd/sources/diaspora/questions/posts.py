@@ -144,16 +144,17 @@ def shown_to(schema: Schema, scope: Scope, kind: str) -> Question:
     )
 
 
-def recipients(schema: Schema, scope: Scope) -> Question:
-    """Ask for the local people who got a private post."""
-    table, own, people = schema["share_visibilities"], schema["posts"], schema["people"]
+def recipients(schema: Schema, scope: Scope, kind: str) -> Question:
+    """Ask for the local people who got a private post or photo (`kind` is `Post` or `Photo`)."""
+    table, people = schema["share_visibilities"], schema["people"]
+    own = schema["posts" if kind == "Post" else "photos"]
     return Question(
-        name="recipients",
+        name=f"recipients_{kind}",
         select=select(own.c.author_id, own.c.guid, people.c.id)
         .select_from(table)
         .join(own, own.c.id == table.c.shareable_id)
         .join(people, people.c.owner_id == table.c.user_id)
-        .where(table.c.shareable_type == "Post", scope.persons(own.c.author_id)),
+        .where(table.c.shareable_type == kind, scope.persons(own.c.author_id)),
         owner=own.c.author_id,
         by_person=True,
         order=(own.c.id, people.c.id),

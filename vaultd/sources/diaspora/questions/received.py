@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
-from sqlalchemy import Select, and_, literal, or_, select
+from sqlalchemy import and_, or_, select
 
 from vaultd.sources.diaspora.questions.question import Question, Scope
+from vaultd.sources.diaspora.questions.signatures import signature, signed
 from vaultd.sources.diaspora.schema import Schema, kept
-
-_SIGNED: Final = {
-    "comments": ("comment_signatures", "comment_id"),
-    "likes": ("like_signatures", "like_id"),
-    "poll_participations": ("poll_participation_signatures", "poll_participation_id"),
-}
 
 
 def comments(schema: Schema, scope: Scope) -> Question:
@@ -25,14 +18,14 @@ def comments(schema: Schema, scope: Scope) -> Question:
             *kept(table),
             post.c.guid.label("parent_guid"),
             post.c.author_id.label("parent_person"),
-            *_signature(schema, "comments", author),
+            *signature(schema, "comments", author),
         )
         .select_from(table)
         .join(post, and_(post.c.id == table.c.commentable_id, table.c.commentable_type == "Post"))
     )
     return Question(
         name="received_comments",
-        select=_signed(schema, "comments", query, author).where(
+        select=signed(schema, "comments", query, author).where(
             scope.persons(post.c.author_id), table.c.author_id != post.c.author_id
         ),
         owner=post.c.author_id,
@@ -51,14 +44,14 @@ def likes(schema: Schema, scope: Scope) -> Question:
             *kept(table),
             post.c.guid.label("post_guid"),
             post.c.author_id.label("post_person"),
-            *_signature(schema, "likes", author),
+            *signature(schema, "likes", author),
         )
         .select_from(table)
         .join(post, and_(post.c.id == table.c.target_id, table.c.target_type == "Post"))
     )
     return Question(
         name="received_likes",
-        select=_signed(schema, "likes", query, author).where(
+        select=signed(schema, "likes", query, author).where(
             scope.persons(post.c.author_id),
             or_(table.c.author_id.is_(None), table.c.author_id != post.c.author_id),
         ),
@@ -82,7 +75,7 @@ def likes_of_comments(schema: Schema, scope: Scope) -> Question:
             of_post.c.guid.label("of_post_guid"),
             of_owner.c.diaspora_handle.label("of_post_handle"),
             of_owner.c.id.label("of_post_person"),
-            *_signature(schema, "likes", author),
+            *signature(schema, "likes", author),
         )
         .select_from(table)
         .join(remark, and_(remark.c.id == table.c.target_id, table.c.target_type == "Comment"))
@@ -91,13 +84,47 @@ def likes_of_comments(schema: Schema, scope: Scope) -> Question:
     )
     return Question(
         name="received_likes_of_comments",
-        select=_signed(schema, "likes", query, author).where(
+        select=signed(schema, "likes", query, author).where(
             scope.persons(remark.c.author_id),
             or_(table.c.author_id.is_(None), table.c.author_id != remark.c.author_id),
         ),
         owner=remark.c.author_id,
         by_person=True,
         order=(remark.c.author_id, table.c.id),
+        tied=author,
+    )
+
+
+def likes_of_others_comments(schema: Schema, scope: Scope) -> Question:
+    """Ask for others' likes of others' comments on own posts."""
+    table, people = schema["likes"], schema["people"]
+    author, remark = people.alias("author"), schema["comments"].alias("liked_comment")
+    post, writer = schema["posts"].alias("of_post"), people.alias("comment_author")
+    query = (
+        select(
+            *kept(table),
+            remark.c.guid.label("comment_guid"),
+            writer.c.diaspora_handle.label("comment_handle"),
+            writer.c.id.label("comment_person"),
+            post.c.guid.label("of_post_guid"),
+            post.c.author_id.label("of_post_person"),
+            *signature(schema, "likes", author),
+        )
+        .select_from(table)
+        .join(remark, and_(remark.c.id == table.c.target_id, table.c.target_type == "Comment"))
+        .join(post, and_(post.c.id == remark.c.commentable_id, remark.c.commentable_type == "Post"))
+        .outerjoin(writer, writer.c.id == remark.c.author_id)
+    )
+    return Question(
+        name="received_likes_of_others_comments",
+        select=signed(schema, "likes", query, author).where(
+            scope.persons(post.c.author_id),
+            remark.c.author_id != post.c.author_id,
+            or_(table.c.author_id.is_(None), table.c.author_id != post.c.author_id),
+        ),
+        owner=post.c.author_id,
+        by_person=True,
+        order=(post.c.author_id, table.c.id),
         tied=author,
     )
 
@@ -114,7 +141,7 @@ def votes(schema: Schema, scope: Scope) -> Question:
             answers.c.guid.label("answer_guid"),
             post.c.guid.label("post_guid"),
             post.c.author_id.label("post_person"),
-            *_signature(schema, "poll_participations", author),
+            *signature(schema, "poll_participations", author),
         )
         .select_from(table)
         .join(polls, polls.c.id == table.c.poll_id)
@@ -123,7 +150,7 @@ def votes(schema: Schema, scope: Scope) -> Question:
     )
     return Question(
         name="received_votes",
-        select=_signed(schema, "poll_participations", query, author).where(
+        select=signed(schema, "poll_participations", query, author).where(
             scope.persons(post.c.author_id), table.c.author_id != post.c.author_id
         ),
         owner=post.c.author_id,
@@ -164,42 +191,18 @@ def subscribers(schema: Schema, scope: Scope) -> Question:
     table, own, people = schema["participations"], schema["posts"], schema["people"]
     return Question(
         name="subscribers",
-        select=select(own.c.author_id, own.c.guid, table.c.author_id.label("subscriber"))
+        select=select(
+            *kept(table),
+            own.c.author_id.label("parent_person"),
+            own.c.guid.label("parent_guid"),
+            people.c.diaspora_handle.label("author_handle"),
+        )
         .select_from(table)
         .join(own, and_(own.c.id == table.c.target_id, table.c.target_type == "Post"))
         .outerjoin(people, people.c.id == table.c.author_id)
         .where(scope.persons(own.c.author_id), table.c.author_id != own.c.author_id),
         owner=own.c.author_id,
         by_person=True,
-        order=(own.c.id, table.c.id),
+        order=(own.c.author_id, table.c.id),
         tied=people,
-    )
-
-
-def _signature(schema: Schema, table: str, author: Any) -> list[Any]:
-    columns: list[Any] = [
-        author.c.diaspora_handle.label("author_handle"),
-        author.c.owner_id.label("author_owner"),
-    ]
-    stored, orders = schema.get(_SIGNED[table][0]), schema.get("signature_orders")
-    if stored is None or orders is None:
-        names = ("author_signature", "signature_order", "additional_data")
-        return [*columns, *(literal(None).label(name) for name in names)]
-    return [
-        *columns,
-        stored.c.author_signature,
-        orders.c.order.label("signature_order"),
-        stored.c.additional_data,
-    ]
-
-
-def _signed(schema: Schema, table: str, query: Select[Any], author: Any) -> Select[Any]:
-    """Join the author, and the stored signatures where a pod has them."""
-    name, key = _SIGNED[table]
-    own, stored, orders = schema[table], schema.get(name), schema.get("signature_orders")
-    query = query.outerjoin(author, author.c.id == own.c.author_id)
-    if stored is None or orders is None:
-        return query
-    return query.outerjoin(stored, stored.c[key] == own.c.id).outerjoin(
-        orders, orders.c.id == stored.c.signature_order_id
     )

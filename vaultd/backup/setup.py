@@ -77,7 +77,7 @@ def check_all(
         state = Path(config.state.path)
         if config_file is not None:
             lying_open = open_secrets(config_file, state / "pod.key")
-            results += [Check("secrets", False, each, 2) for each in lying_open]
+            results += [Check("secrets", False, each) for each in lying_open]
         results += _guarded("database", lambda: _database(config))
         results += _guarded("uploads", lambda: _uploads(config))
         results += _guarded("state", lambda: _state(config))

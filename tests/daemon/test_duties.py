@@ -13,12 +13,14 @@ import pytest
 from tests.backup.world import POD_KEY, World
 from vaultd.backends.base import Space
 from vaultd.backends.memory import MemoryBackend
+from vaultd.backup.leaving import unenroll
 from vaultd.clock import rfc3339
 from vaultd.daemon.control import Turns
 from vaultd.daemon.duties import Duties, Workshop
 from vaultd.daemon.notify import Notifier
 from vaultd.daemon.schedule import until_scrub
 from vaultd.errors import PlaceBusy
+from vaultd.keys import Secrets
 from vaultd.state.lock import StateLock
 
 DAY = timedelta(days=1)
@@ -96,3 +98,32 @@ def test_a_daemon_that_is_restarted_often_comes_to_scrub() -> None:
     assert until_scrub(rfc3339(NOON - 2 * DAY), week, NOON) == 5 * DAY
     assert until_scrub(rfc3339(NOON - 9 * DAY), week, NOON) == timedelta(seconds=5)
     assert until_scrub(rfc3339(NOON + 90 * DAY), week, NOON) == week
+
+
+def test_an_erasure_is_carried_out_although_nobody_is_enrolled_and_the_database_is_away(
+    world: World, duties: Duties, place: Moody, caplog: pytest.LogCaptureFixture
+) -> None:
+    duties.back_up()
+    assert place.objects
+    unenroll(world.state, "alice", ["main"], erase=True)
+    world.source.away = True
+    with caplog.at_level(logging.INFO, "vaultd"):
+        duties.back_up()
+    assert not place.objects
+    assert "main: an old vault of alice was erased." in [r.getMessage() for r in caplog.records]
+
+
+def test_who_signed_up_is_enrolled_and_backed_up_or_told(
+    world: World, duties: Duties, place: Moody, caplog: pytest.LogCaptureFixture
+) -> None:
+    world._add("bob")
+    with caplog.at_level(logging.INFO, "vaultd"):
+        duties.back_up()
+    assert "1 account of the pod is not backed up" in caplog.text
+    recipient = Secrets.from_secret(b"the podmin's key").recipient
+    (world.folder / "recovery.recipient").write_text(f"{recipient}\n")
+    duties._welcome_at = 0.0
+    with caplog.at_level(logging.INFO, "vaultd"):
+        duties.back_up()
+    assert "1 account enrolled by policy." in caplog.text
+    assert {result.username for result in world.state.journal.results()} == {"alice", "bob"}

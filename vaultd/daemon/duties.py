@@ -109,10 +109,9 @@ class Duties:
             return wanted
 
     def _tick(self, workshop: Workshop) -> float | None:
-        self._welcome(workshop)
-        again = self._back_up(workshop)
         self._erase(workshop)
-        return again
+        self._welcome(workshop)
+        return self._back_up(workshop)
 
     def _welcome(self, workshop: Workshop) -> None:
         """Enrol by policy, or count, who signed up; the pod is asked a few times a period."""

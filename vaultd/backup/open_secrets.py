@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from vaultd.config import SECRETS
+from vaultd.state.key_file import KEY_FILE
 
 # A password that is not empty, in an address or as one of its options.
 _IN_URL: Final = re.compile(r"://[^/?#]*:[^/?#@]+@|[?&](password|passwd|sslpassword)=[^&]")
@@ -27,6 +28,12 @@ def open_secrets(config_file: Path, pod_key: Path) -> list[str]:
         found.append(
             f"{pod_key} can be read by others than its owner: who has it signs in this pod's name. "
             "chmod 600 it."
+        )
+    state_key = pod_key.with_name(KEY_FILE)
+    if _mode(state_key) & 0o077:
+        found.append(
+            f"{state_key} can be read by others than its owner: with the state it tells who knows "
+            "whom. chmod 600 it."
         )
     return found
 

@@ -16,6 +16,7 @@ _SERVICE_USER: Final = "vaultd"  # User= of systemd/vaultd.service
 _READ_ALL: Final = "dac_read_search"
 # -P: what lies in the folder where somebody calls vaultd is none of its modules.
 _VAULTD: Final = (sys.executable, "-P", "-m", "vaultd")
+_OWN_FILES: Final = ("pod.key", "state.key", "state.sqlite3", "lock")
 _PACKAGE: Final = Path(__file__).parents[1]
 
 
@@ -128,7 +129,10 @@ def _check_owner(directory: Path) -> None:
     me = os.geteuid()
     if me == 0:
         return
-    for path in (directory, *(directory / name for name in ("pod.key", "state.sqlite3", "lock"))):
+    for path in (
+        directory,
+        *(directory / name for name in ("pod.key", "state.key", "state.sqlite3", "lock")),
+    ):
         try:
             uid = path.stat().st_uid
         except OSError:

@@ -13,10 +13,13 @@ from typing import Final
 
 import boto3
 
+from tests.backends.servers import wheel_s3
 from tests.backends.servers.apache_dav import start_apache
 from tests.backends.servers.moto_s3 import start_moto
+from tests.backends.servers.nginx_dav import start_nginx
 from tests.backends.servers.running import PASSWORD, USER
 from tests.backends.servers.swift_s3 import ACCESS_KEY, REGION, SECRET_KEY, start_swift
+from tests.backends.servers.wheel_s3 import client_of, start_seaweedfs
 from tests.backends.servers.wsgidav_server import start_wsgidav
 from vaultd.backends.base import Backend
 from vaultd.backends.place import open_place
@@ -34,6 +37,8 @@ class Place:
     port: int
     base: str
     folder: str
+    access_key: str = ACCESS_KEY
+    secret_key: str = SECRET_KEY
 
     @property
     def _server(self) -> str:
@@ -48,7 +53,7 @@ class Place:
         if self.kind == "s3":
             target = Target(
                 f"s3://{_BUCKET}/{self.folder}", endpoint=self._server, region=REGION,
-                path_style=True, access_key=ACCESS_KEY, secret_key=SECRET_KEY,
+                path_style=True, access_key=self.access_key, secret_key=self.secret_key,
             )  # fmt: skip
         else:
             target = Target(
@@ -63,7 +68,7 @@ class Place:
             remote = f"far:{_BUCKET}/{self.folder}"
             keys = {
                 "TYPE": "s3", "PROVIDER": "Other", "ENDPOINT": self._server, "REGION": REGION,
-                "ACCESS_KEY_ID": ACCESS_KEY, "SECRET_ACCESS_KEY": SECRET_KEY,
+                "ACCESS_KEY_ID": self.access_key, "SECRET_ACCESS_KEY": self.secret_key,
             }  # fmt: skip
         else:
             remote = f"far:{self.folder}"
@@ -118,6 +123,17 @@ def _swift() -> Iterator[Place]:
 
 
 @contextmanager
+def _seaweedfs() -> Iterator[Place]:
+    server = start_seaweedfs()
+    try:
+        client_of(server).create_bucket(Bucket=_BUCKET)
+        port = int(server.url.rpartition(":")[2])
+        yield Place("SeaweedFS", "s3", port, "", "", wheel_s3.ACCESS_KEY, wheel_s3.SECRET_KEY)
+    finally:
+        server.stop()
+
+
+@contextmanager
 def _wsgidav() -> Iterator[Place]:
     server = start_wsgidav()
     try:
@@ -135,6 +151,16 @@ def _apache() -> Iterator[Place]:
         server.stop()
 
 
+@contextmanager
+def _nginx() -> Iterator[Place]:
+    server = start_nginx()
+    try:
+        yield Place("nginx", "webdav", int(server.url.rpartition(":")[2]), "", "")
+    finally:
+        server.stop()
+
+
 SERVERS: Final[Mapping[str, Callable[[], AbstractContextManager[Place]]]] = {
-    "moto": _moto, "Swift": _swift, "wsgidav": _wsgidav, "Apache": _apache,
+    "moto": _moto, "Swift": _swift, "SeaweedFS": _seaweedfs, "wsgidav": _wsgidav,
+    "Apache": _apache, "nginx": _nginx,
 }  # fmt: skip

@@ -30,7 +30,9 @@ _TRANSFERS: Final = 16
 _MIB: Final = 1024 * 1024
 _DELAYS: Final = (0.0, 0.02, 0.08)  # seconds there and back
 # rclone sends WebDAV at most 100 requests a second: 2,000 archives would take it 80 seconds.
-_ARCHIVES: Final = {"moto": 2_000, "Swift": 400, "wsgidav": 300, "Apache": 300}
+_ARCHIVES: Final = {
+    "moto": 2_000, "Swift": 400, "SeaweedFS": 2_000, "wsgidav": 300, "Apache": 300, "nginx": 300,
+}  # fmt: skip
 _PICTURE: Final = _MIB  # diaspora*'s publisher takes up to 4 MiB
 _PICTURES: Final = 1_024
 _IS_PICTURE: Final = "blob-"  # in the names of ours and of the files that rclone copies

@@ -60,9 +60,9 @@ def test_far_targets_are_measured_beside_rclone() -> None:
     finally:
         shutil.rmtree(folder)
     rows = [line for line in page.splitlines() if line.endswith(("| met |", "| **missed** |"))]
-    assert len(rows) == 24
+    assert len(rows) == 36
     counted = [line for line in rows if "requests that" in line]
-    assert len(counted) == 5
+    assert len(counted) == 7
     assert all(line.endswith("| met |") for line in counted), counted
 
 

@@ -12,7 +12,7 @@ import msgspec
 from tests.vault import small_vault as small
 from vaultd.backends.folder import FolderBackend
 from vaultd.keys import Secrets
-from vaultd.records import encode_record
+from vaultd.records import Body, encode_record
 from vaultd.vault.blobs import blob_digest, pack_blob
 from vaultd.vault.compression import compress
 from vaultd.vault.file_key import wrap_key
@@ -131,12 +131,35 @@ def one_picture_many_times() -> list[PackedObject]:
     return [raw(1, manifest(), framed(plain)), blob]
 
 
+def many_comments() -> list[PackedObject]:
+    """A post with ninety thousand comments on it, and a conversation of as many messages."""
+    found = [
+        encode_record("post", "p1", {
+            "entity_type": "status_message",
+            "entity_data": {"guid": "p1", "author": "ada@pod.example", "text": "x"},
+        }),
+        encode_record("conversation", "k1", {
+            "entity_type": "conversation", "entity_data": {"guid": "k1", "subject": "x"},
+        }),
+    ]  # fmt: skip
+    for number in range(45_000):
+        for kind, parent in (("received_comment", "parent_guid"), ("message", "conversation_guid")):
+            guid = f"{kind[:1]}{number:031x}"
+            data: Body = {"guid": guid, "author": f"u{number}@x.example", "text": "hm",
+                          parent: "p1" if kind == "received_comment" else "k1",
+                          "parent_guid": "p1" if kind == "received_comment" else "k1",
+                          "created_at": "2026-01-01T00:00:00Z"}  # fmt: skip
+            found.append(encode_record(kind, guid, {"entity_type": "comment", "entity_data": data}))
+    return [raw(1, manifest(), framed(b"".join(found)))]
+
+
 BOMBS: Final[dict[str, Callable[[], list[PackedObject]]]] = {
     "kinds in manifests": archives_of_manifests,
     "many manifests": many_manifests,
     "endless texts": endless_texts,
     "endless records": endless_records,
     "nested record": nested_record,
+    "many comments": many_comments,
     "one picture many times": one_picture_many_times,
 }
 

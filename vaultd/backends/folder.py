@@ -40,11 +40,13 @@ class FolderBackend:
 
     Atomic on any POSIX file system that has hard links; where it has none, or cannot be synced,
     `probe()` says what that means.
-    Only `create=True` makes the folder: a missing one is a disk that is not mounted.
+    Only `create=True` makes the folder: a missing one is a disk that is not mounted. `configured`
+    is a target of the config, where a hint may say what makes it.
     """
 
-    def __init__(self, root: Path, *, create: bool = False) -> None:
+    def __init__(self, root: Path, *, create: bool = False, configured: bool = True) -> None:
         self.root = root
+        self._configured = configured
         self._root = os.fspath(root)  # for system calls: a path object costs more than they do
         self._root_sync = SharedSync()
         self._identity: tuple[int, int] | None = None
@@ -90,7 +92,8 @@ class FolderBackend:
         except _ABSENT as error:
             raise PlaceError(
                 f"The folder {self.root} is not there.",
-                hint="Is the disk mounted? `vaultd init` makes a new target's folder.",
+                hint="Is the disk mounted?"
+                + (" `vaultd init` makes a new target's folder." if self._configured else ""),
             ) from error
         except OSError as error:
             raise self._error(error, "cannot be reached") from error

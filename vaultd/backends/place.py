@@ -118,7 +118,7 @@ def open_place(
     """
     parts = parse_place(url)
     if parts.scheme == "file":
-        backend: Backend = _file(parts, create=create, guard=guard)
+        backend: Backend = _file(parts, create=create, guard=guard, configured=target is not None)
         if target is None:  # to read a folder, fewer libraries are enough
             return backend
     from vaultd.backends.patient import Patience, PatientBackend
@@ -134,14 +134,14 @@ def open_place(
     return PatientBackend(backend, name or parts.host or "it", patience)
 
 
-def _file(url: PlaceUrl, *, create: bool, guard: Guard | None) -> Backend:
+def _file(url: PlaceUrl, *, create: bool, guard: Guard | None, configured: bool) -> Backend:
     if guard is not None:
         raise UsageError("A folder of the pod's machine cannot be a user's own target.")
     if url.host not in ("", "localhost") or not url.path.startswith("/"):
         raise UsageError(
             "This file:// URL names no folder.", hint="It has three slashes: file:///srv/vaults."
         )
-    return FolderBackend(Path(url.path), create=create)
+    return FolderBackend(Path(url.path), create=create, configured=configured)
 
 
 def _host(order: _Order) -> str:

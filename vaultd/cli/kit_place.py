@@ -9,7 +9,7 @@ import click
 
 from vaultd.cli.kit_option import kit_option
 from vaultd.cli.output import remark
-from vaultd.cli.place_option import place_of, shown
+from vaultd.cli.place_option import naming_credentials, place_of, shown
 from vaultd.errors import PlaceError, UsageError
 
 if TYPE_CHECKING:
@@ -61,10 +61,11 @@ def open_kit(
     problem: PlaceError | None = None
     for text in _places(kit, place_text):
         try:
-            place, where = place_of(text, config_path), shown(text)
-            vault = open_account(
-                place, secrets, pods, where, account=account, when=when, vault_id=vault_id
-            )
+            with naming_credentials(text):
+                place, where = place_of(text, config_path), shown(text)
+                vault = open_account(
+                    place, secrets, pods, where, account=account, when=when, vault_id=vault_id
+                )
         except PlaceError as error:
             if place_text is not None:
                 raise

@@ -7,6 +7,8 @@ two places need different ones, from VAULTD_FROM_… and VAULTD_TO_….
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +17,7 @@ import click
 from vaultd.backends.base import Backend
 from vaultd.backends.place import open_place
 from vaultd.cli.workplace import load_config
-from vaultd.errors import ConfigError, UsageError
+from vaultd.errors import ConfigError, PlaceRefused, UsageError
 
 if TYPE_CHECKING:
     from vaultd.config import Target
@@ -80,6 +82,20 @@ def place_of(
 def file_url(text: str) -> str:
     """Return a place's URL, also where it was named as a folder."""
     return text if ":" in text and not _is_path(text) else _url_of(text)
+
+
+@contextmanager
+def naming_credentials(text: str) -> Iterator[None]:
+    """Within, a place that lets nobody in without credentials has a hint how to give them."""
+    try:
+        yield
+    except PlaceRefused as error:
+        if "://" in text and _from_variables(text, "FROM") is None:
+            error.hint = (
+                f"{error.hint} The credentials of a URL come from variables such as "
+                "VAULTD_PLACE_PASSWORD, VAULTD_PLACE_ACCESS_KEY and VAULTD_PLACE_SECRET_KEY."
+            ).strip()
+        raise
 
 
 def shown(text: str) -> str:

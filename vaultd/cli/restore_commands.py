@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import click
 from vaultd.cli.kit_option import kit_option
 from vaultd.cli.kit_place import ACCOUNT, FROM, KIT, POD_KEY, VAULT, open_kit
 from vaultd.cli.output import emit_json, line, plural, remark, say, size
-from vaultd.cli.place_option import place_of, shown
+from vaultd.cli.place_option import naming_credentials, place_of, shown
 from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
 from vaultd.cli.workplace import CONFIG
 from vaultd.errors import DamageError, UsageError
@@ -145,7 +146,8 @@ def verify(
         )
     else:
         place, where = place_of(place_text, config_path), shown(place_text)
-    result = verify_place(place)
+    with naming_credentials(place_text or ""):
+        result = verify_place(place)
     if not result.vaults:
         raise nothing_here(place, where)
     if vault is not None:
@@ -255,7 +257,14 @@ def restore(
             hint="A post is named by its GUID: the end of its address on the pod.",
         )
     prepare(out, force=force)
-    written = FORMATS[form](snapshot, out, Options(email))
+    try:
+        written = FORMATS[form](snapshot, out, Options(email))
+    except (OSError, sqlite3.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+        raise UsageError(
+            f"{out} cannot be written ({reason}).",
+            hint="Make room there, or name another folder with --out.",
+        ) from error
     counts = Counter(written.counts)
     missing = [
         f"{counts[kind]} of {expected} {kind} records were restored."

@@ -21,6 +21,7 @@ from vaultd.restore.point import RestorePoint
 from vaultd.restore.private_file import private_file
 
 PER_PAGE: Final = 100
+_PIECES: Final = 500  # of a page, written together
 _PHOTOS_PER_PAGE: Final = 200
 _CONVERSATIONS_PER_PAGE: Final = 20
 _COUNTED: Final = (
@@ -62,7 +63,7 @@ class _Pages:
     def __init__(self, snapshot: RestorePoint, out: Path, spool: Spool, faults: Faults) -> None:
         self._snapshot, self._out, self._spool, self._faults = snapshot, out, spool, faults
         self._pictures = Pictures(snapshot, out)
-        self._views = Views(spool, self._pictures, snapshot.manifest.account)
+        self._views = Views(spool, self._pictures, snapshot.manifest.account, faults)
         self._report = HtmlReport()
         self._who: dict[str, object] = {}
 
@@ -86,9 +87,11 @@ class _Pages:
     def _page(self, name: str, kind: str, title: str, **values: object) -> None:
         """Write the page `name` with the template `kind`, which the navigation shows it under."""
         here = "index.html" if kind == "posts.html" else kind
-        html = template(kind).render(title=title, here=here, who=self._who, **values)
+        html = template(kind).stream(title=title, here=here, who=self._who, **values)
+        html.enable_buffering(_PIECES)
         with private_file(self._out, name, sync=False) as file:
-            file.write(html.encode("utf-8", "replace"))
+            for piece in html:
+                file.write(piece.encode("utf-8", "replace"))
         self._report.pages += 1
 
     def _header(self) -> dict[str, object]:

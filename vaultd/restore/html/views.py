@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from markupsafe import Markup
 
 from vaultd.fields import entity, flag, mapping, mappings, text, texts
-from vaultd.records import Body
+from vaultd.records import Body, StoredRecord
 from vaultd.restore import importer_rules as rules
+from vaultd.restore.faults import Faults
 from vaultd.restore.html.pictures import Pictures
 from vaultd.restore.html.spool import Spool
 from vaultd.restore.html.text import render
 
 _LIKERS_SHOWN: Final = 12
+_FEW: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,37 @@ class Reply:
     shown_at: str
     words: Markup
     mine: bool = False
+
+
+class Thread:
+    """What stands under something. There may be any number of it, so of many things only the spool
+    knows, and each time it is gone through they are made again. What cannot be shown is left out,
+    and counted the first time."""
+
+    def __init__(
+        self,
+        items: Callable[[], Iterator[tuple[str, Body]]],
+        view: Callable[[str, Body], Reply],
+        faults: Faults,
+    ) -> None:
+        self._items, self._view, self._faults = items, view, faults
+        self._few: list[Reply] | None = None
+
+    def __iter__(self) -> Iterator[Reply]:
+        if self._few is not None:
+            yield from self._few
+            return
+        faults, self._faults = self._faults, Faults()
+        few: list[Reply] = []
+        for at, body in self._items():
+            record = StoredRecord("reply", text(entity(body), "guid") or "", body)
+            view = faults.guard(record, self._view, at, body)
+            if view is not None:
+                if len(few) <= _FEW:
+                    few.append(view)
+                yield view
+        if len(few) <= _FEW:
+            self._few = few
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +80,7 @@ class Post:
     answers: list[tuple[str, int]] = field(default_factory=list)
     likes: str = ""
     reshares: str = ""
-    replies: list[Reply] = field(default_factory=list)
+    replies: Iterable[Reply] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +101,7 @@ class Conversation:
 
     subject: str
     people: str
-    messages: list[Reply]
+    messages: Iterable[Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +111,7 @@ class Views:
     spool: Spool
     pictures: Pictures
     account: str
+    faults: Faults
 
     def post(self, number: int, at: str, body: Body) -> Post:
         """Return a post; `number` makes its anchor."""
@@ -97,10 +133,11 @@ class Views:
             answers=[self._answer(entity(each)) for each in mappings(poll, "poll_answers")],
             likes=self._names(spool.authors("like", guid)),
             reshares=self._names(spool.authors("reshare", guid)),
-            replies=[
-                self.reply(when, each)
-                for when, each in spool.on(guid, "received_comment", "comment", "shared_comment")
-            ],
+            replies=Thread(
+                partial(spool.on, guid, "received_comment", "comment", "shared_comment"),
+                self.reply,
+                self.faults,
+            ),
         )
 
     def shared(self, number: int, at: str, body: Body) -> Post:
@@ -143,10 +180,11 @@ class Views:
         return Conversation(
             subject=text(data, "subject") or "",
             people=", ".join(map(self.spool.name, people)),
-            messages=[
-                self.reply(at, each)
-                for at, each in self.spool.on(text(data, "guid") or "", "message")
-            ],
+            messages=Thread(
+                partial(self.spool.on, text(data, "guid") or "", "message"),
+                self.reply,
+                self.faults,
+            ),
         )
 
     def _aspects(self, body: Body) -> str:

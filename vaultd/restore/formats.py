@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from vaultd.restore.point import RestorePoint
+if TYPE_CHECKING:  # `verify` and `archives` need no records' libraries
+    from vaultd.restore.point import RestorePoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Written:
     obstacles: Sequence[str] = ()
 
 
-Format: TypeAlias = Callable[[RestorePoint, Path, Options], Written]
+Format: TypeAlias = "Callable[[RestorePoint, Path, Options], Written]"
 
 
 def _diaspora(point: RestorePoint, out: Path, options: Options) -> Written:

@@ -125,6 +125,14 @@ def test_a_refused_question_for_the_quota_costs_only_that(cloud: CloudServer) ->
     assert names(place) == ["v/one"]
 
 
+def test_a_server_without_head_and_options_is_fit(cloud: CloudServer) -> None:
+    cloud.refuses = ("HEAD", "OPTIONS")
+    place = as_webdav(cloud)
+    put(place, "v/one", b"x")
+    assert not any(finding.grave and not finding.fine for finding in place.probe())
+    assert try_out(place).fine
+
+
 def test_optional_questions_that_an_s3_store_breaks_on_cost_nothing() -> None:
     empty = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 

@@ -161,7 +161,7 @@ class WebdavBackend:
         answer = self.verbs.put(url, small, body.size, headers=headers, fine=fine, harmless=False)
         if answer.status == 412:
             raise self._exists(name)
-        self._check_folder(answer, name)
+        self._check_folder(answer, name, harmless=False)
         arrived = header(answer.headers, "x-hash-sha256").lower()
         if arrived == body.sha256:
             return
@@ -171,13 +171,13 @@ class WebdavBackend:
             self.verbs.delete(url)
         raise self._damaged("other bytes than it was sent")
 
-    def _check_folder(self, answer: Answer, name: str) -> None:
+    def _check_folder(self, answer: Answer, name: str, *, harmless: bool) -> None:
         """Raise PlaceError for an answer to PUT that may mean: its folder is not there."""
         if answer.status not in _NO_FOLDER:
             return
         folder = self.verbs.url(name.rpartition("/")[0], collection=True)
         if answer.status == 500 and self.verbs.look(folder) is not None:
-            raise self.verbs.http.refusal(answer, "store objects", harmless=False)
+            raise self.verbs.http.refusal(answer, "store objects", harmless=harmless)
         self.folders.forget()
         raise PlaceBusy(f"A folder at {self.where} has gone or is none.", unknown=False)
 
@@ -194,7 +194,7 @@ class WebdavBackend:
             headers["OC-Checksum"] = f"SHA1:{_sha1(small)}"  # ownCloud then compares
         fine = (200, 201, 204, *_NO_FOLDER)
         answer = self.verbs.put(place, content, body.size, headers=headers, fine=fine)
-        self._check_folder(answer, name)
+        self._check_folder(answer, name, harmless=True)
         arrived = header(answer.headers, "x-hash-sha256").lower()
         if arrived not in ("", body.sha256):
             raise self._damaged("other bytes than it was sent")

@@ -112,9 +112,9 @@ class WebdavVerbs:
         )
 
     def head(self, url: httpx.URL) -> Answer:
-        """Return the headers of a file, status 200, 204, 404 or 405."""
+        """Return the headers of a file: 200, 204, 404 or 410; 405 or 501 where HEAD is refused."""
         return self.http.request(
-            "HEAD", url, "show objects", fine=(200, 204, 404, 405, 410), harmless=True
+            "HEAD", url, "show objects", fine=(200, 204, 404, 405, 410, 501), harmless=True
         )
 
     def look(self, url: httpx.URL, *, quota: bool = False) -> Entry | None:

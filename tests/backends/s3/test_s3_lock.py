@@ -13,6 +13,7 @@ from tests.backends.conformance import names, put
 from tests.backends.s3.conftest import Place
 from vaultd import clock
 from vaultd.backends.s3 import S3Backend
+from vaultd.backends.trial import try_out
 from vaultd.errors import ObjectExists, ObjectMissing, PlaceError
 
 LOCK = {"lock_mode": "compliance", "lock_days": 7}
@@ -79,6 +80,18 @@ def test_the_probe_tries_the_lock_and_leaves_nothing(moto_place: Place, moto_cli
     findings = {finding.what: finding for finding in backend.probe()}
     assert findings["object lock"].fine
     assert "cannot be deleted" in findings["object lock"].sentence
+    versions = moto_client.list_object_versions(Bucket=backend.settings.bucket)
+    assert not versions.get("Versions")
+    assert not versions.get("DeleteMarkers")
+
+
+def test_a_trial_locks_for_seconds_only_and_leaves_nothing(
+    moto_place: Place, moto_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vaultd.backends.s3._TRIAL_LOCK", 3.0)
+    backend = S3Backend(moto_place(**LOCK))
+    finding = try_out(backend)
+    assert finding.fine, finding.sentence
     versions = moto_client.list_object_versions(Bucket=backend.settings.bucket)
     assert not versions.get("Versions")
     assert not versions.get("DeleteMarkers")

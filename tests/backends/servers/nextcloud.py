@@ -63,6 +63,7 @@ class CloudServer:
         self.breaks_after_put = False  # it stores, and a proxy says that it did not answer
         self.move_lies = ""  # says that it renamed, and did "nothing", or kept "half"
         self.refuses_quota = False
+        self.refuses: tuple[str, ...] = ()  # methods that are answered with 501
         self.breaks_joining = False  # the last request of an upload in parts fails
         self.skips_trash = True  # 32 and later, where X-NC-Skip-Trashbin asks for it
         self.moving, self.most_moving = 0, 0  # MOVEs at this moment, and at any
@@ -185,6 +186,8 @@ class CloudServer:
             raise DavError(404, "Principal not found")
         if method in ("PUT", "DELETE", "MOVE") and path in self.locked:
             raise DavError(423, f"{path} is locked")
+        if method in self.refuses:
+            raise DavError(501, "not implemented")
         if method == "OPTIONS":
             return 200, {"DAV": "1, 3, extended-mkcol", "Allow": "OPTIONS"}, b""
         if method == "PROPFIND":

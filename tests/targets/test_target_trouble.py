@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.backends.test_border import FOREIGN
@@ -15,6 +16,7 @@ from vaultd.backends.memory import MemoryBackend
 from vaultd.backends.patient import Patience, PatientBackend
 from vaultd.backends.place import open_place
 from vaultd.backup.report import Status
+from vaultd.backup.setup import open_targets
 from vaultd.backup.target_trouble import by_target
 from vaultd.config import Target
 from vaultd.errors import PlaceBusy
@@ -125,3 +127,24 @@ def test_no_exception_of_a_target_ends_a_run_or_another_target(
             assert {t.target: t.status for t in account.targets}["main"] is Status.WRITTEN
     for name in ("alice", "bob"):
         assert world.restored(name) == world.source.people[name].content()
+
+
+def test_a_folder_that_is_not_mounted_ends_no_run_and_is_used_once_it_is(tmp_path: Path) -> None:
+    world = World(tmp_path / "state")
+    world.person("bob")
+    folders = {name: tmp_path / name for name in ("disk", "other")}
+    folders["other"].mkdir()
+    config = msgspec.structs.replace(
+        world.config, targets={name: Target(path.as_uri()) for name, path in folders.items()}
+    )
+    world.config, world.targets = config, open_targets(config)
+    report = world.run()
+    (trouble,), others = by_target(report.failed)
+    assert others == []
+    assert (trouble.target, trouble.accounts) == ("disk", 2)
+    assert "Is the disk mounted?" in trouble.reason
+    assert world.restored(target="other") == world.alice.content()
+    folders["disk"].mkdir()
+    assert not world.run().failed
+    for name in ("alice", "bob"):
+        assert world.restored(name, target="disk") == world.source.people[name].content()

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from vaultd.backends.base import Backend, Finding
+from vaultd.backends.late import LateBackend
 from vaultd.backends.place import open_place
 from vaultd.backends.trial import measure
 from vaultd.backup.enroll import RECOVERY_FILE, load_recovery
@@ -238,8 +239,18 @@ def _since_last_time(config: Config, name: str, findings: Sequence[Finding]) -> 
 
 
 def open_targets(config: Config) -> dict[str, Backend]:
-    """Return a backend per configured target, by name; raises UsageError or PlaceError."""
-    return {
-        name: open_place(target.url, target, name=name, at_once=config.limits.uploads)
-        for name, target in config.targets.items()
-    }
+    """Return a backend per configured target, by name; raises UsageError or ConfigError.
+
+    One that cannot be opened now (a disk that is not mounted) fails alone, and is tried again with
+    each verb.
+    """
+    return {name: _opened(config, name) for name in config.targets}
+
+
+def _opened(config: Config, name: str) -> Backend:
+    target = config.targets[name]
+    open_it = partial(open_place, target.url, target, name=name, at_once=config.limits.uploads)
+    try:
+        return open_it()
+    except PlaceError:
+        return LateBackend(open_it)

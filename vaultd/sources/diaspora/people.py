@@ -67,7 +67,7 @@ def _people(batch: Batch, pods: Mapping[int, str], own_host: str) -> dict[int, _
     sharing = {person for ties in batch.ties.values() for person in ties.sharing}
     found = {}
     for whole in batch.lookup(query, people.c.id, wanted):
-        # What no record could hold costs the detail, not the person.
+        # What no record could hold costs the detail, not the person (no key goes after `ties`).
         large = sorted(name for name, value in whole.items() if isinstance(value, Oversized))
         row = {**whole, **dict.fromkeys(large)}
         host, handle = _host(row, pods, own_host), text(row["diaspora_handle"])
@@ -81,7 +81,7 @@ def _people(batch: Batch, pods: Mapping[int, str], own_host: str) -> dict[int, _
             "ties": {},
         }
         if large:
-            body["too_large"] = _texts(large)
+            body["left_out"] = _texts(large)
         if row["image_url"] is not None:
             body["image_url"] = text(row["image_url"])
         if row["profile"] is not None:

@@ -104,10 +104,11 @@ class SftpBackend:
                 with self._doing(f"take the name {name}", unknown=True):
                     self._publisher.publish(channel, temporary, path, name, size)
             finally:
-                # What cannot be removed now is invisible, and removed by a later probe().
+                # What cannot be removed now is invisible, and removed by a later probe(): the
+                # answer is not waited for.
                 if channel.usable:
                     with suppress(PlaceError), self._doing("remove a temporary file"):
-                        channel.remove(temporary)
+                        channel.forget_file(temporary)
 
     def _upload(
         self, channel: SftpChannel, temporary: str, name: str, data: BinaryIO, size: int

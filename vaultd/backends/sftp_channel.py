@@ -51,6 +51,10 @@ class SftpChannel(SftpRequests):
         """Remove a file."""
         self.ask(Kind.REMOVE, packets.string(path))
 
+    def forget_file(self, path: str) -> None:
+        """Remove a file, without waiting for the reply."""
+        self.ignore([self.send(Kind.REMOVE, packets.string(path))])
+
     def rename(self, path: str, to: str) -> None:
         """Rename; version 3 says that a file that is there is not replaced (§6.5)."""
         self.ask(Kind.RENAME, packets.string(path) + packets.string(to))

@@ -39,7 +39,7 @@ class SftpSettings:
     connect_to: str | None = None
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
-    channels: int = 4
+    channels: int = 8
     connect: Callable[[str, int, float], socket.socket] = field(default=dial, repr=False)
     check: Callable[[], None] = field(default=lambda: None, repr=False)
 

@@ -82,7 +82,7 @@ class Service:
                 self._reload_config(duties, clockwork)
 
     def stop(self) -> None:
-        """Ask the daemon to stop: the account in flight is finished first."""
+        """Ask the daemon to stop: what was read whole is stored first."""
         self._stop.set()
         self._wake.set()
 
@@ -104,8 +104,8 @@ class Service:
 
     def _shut_down(self, clockwork: Clockwork, turns: Turns, state: State) -> bool:
         self._notifier.stopping()
-        self._notifier.status("Stopping: finishing the account in flight.")
-        _log.info("Stopping: finishing what is in hand; Ctrl-C again ends at once.")
+        self._notifier.status("Stopping: storing what was read whole.")
+        _log.info("Stopping: storing what was read whole; Ctrl-C again ends at once.")
         clockwork.end()
         done = turns.idle_within(STOP_SECONDS)
         if done:

@@ -153,9 +153,14 @@ def tell(directory: Path, say: Say, *, keep: bool) -> Story:
 
 
 def source_names(config: Config) -> list[str]:
-    """Return the names of the pod's living accounts, most records first (by size of the vault)."""
+    """Return the names of accounts that the second night wrote, most records first.
+
+    What others say of themselves (`person`) makes no archive by itself: an account that was left
+    alone has it as of the first night.
+    """
     state = State(Path(config.state.path))
-    counts = {e.id: e.username for e in state.enrollments()}
+    again = {v.username for v in state.vaults.summaries() if v.last_sequence > 1}
+    counts = {e.id: e.username for e in state.enrollments(again)}
     records = state.vaults.record_counts(list(counts))
     state.close()
     return [counts[i] for i in sorted(counts, key=lambda i: -records.get(i, 0))]

@@ -77,3 +77,16 @@ def test_who_signed_up_is_enrolled_by_the_next_backup_or_the_lack_is_told(pod: P
     assert "ada" in {account["username"] for account in told["accounts"] if account["records"]}
     assert document("status", *config)["not_enrolled"] == 0
     assert "not backed up" not in vaultd("status", *config).stdout
+
+
+def test_enrolling_all_says_who_is_left_out(pod: Path) -> None:
+    config = ("--config", str(pod / "config.toml"))
+    recipient = vaultd("keygen", "--out", str(pod / "podmin"), *config).stdout
+    (pod / "state" / "recovery.recipient").write_text(recipient)
+    document("unenroll", "ada", *config)
+    told = vaultd("enroll", "--all", *config)
+    assert told.returncode == 3  # one account of the demo is half-registered
+    assert "unenrolled: ada" in told.stdout
+    again = document("enroll", "--all", *config, code=3)
+    assert (again["opted_out"], again["enrolled"]) == (["ada"], [])
+    assert "ada" not in document("backup", *config)["enrolled"]

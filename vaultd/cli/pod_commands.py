@@ -75,6 +75,8 @@ def enroll(
             {
                 "enrolled": [e.username for e in report.enrolled],
                 "already": report.already,
+                "opted_out": report.opted_out,
+                "closed": report.closed,
                 "failed": report.failed,
                 "notes": report.notes,
                 "pod_key": pod_key.fingerprint,
@@ -84,6 +86,11 @@ def enroll(
         line(
             "✓", f"{plural(len(report.enrolled), 'account')} enrolled, {len(report.already)} before"
         )
+        if report.closed:
+            line("●", f"{plural(report.closed, 'closed account')} left out")
+        if report.opted_out:
+            names = ", ".join(report.opted_out)
+            line("●", f"left out, as they were unenrolled: {names}")
         for sentence in report.notes:
             remark(sentence)
         for sentence in report.failed.values():

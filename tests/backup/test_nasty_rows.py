@@ -53,7 +53,9 @@ def test_every_row_of_the_nasty_account_is_stored_and_others_are_as_ever(
     )
     for each in report.accounts:
         # Only the pictures are not here.
-        assert all("picture files are missing" in note for note in each.notes), each.notes
+        assert all("records are stored without a picture" in note for note in each.notes), (
+            each.notes
+        )
     vault = open_with_kit(memory, secrets["otto"], [])
     stored = {(r.kind, r.id): r.body for r in Snapshot(vault, vault.at(None)).records()}
     counts = Counter(kind for kind, _ in stored)

@@ -25,6 +25,7 @@ from vaultd.errors import (
     ObjectExists,
     ObjectMissing,
     PlaceBusy,
+    PlaceClosed,
     PlaceError,
     PlaceFull,
     PlaceRefused,
@@ -456,9 +457,9 @@ def test_wrong_credentials_are_sentences(dropbox: Dropbox) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "kind", "sentence"),
-    [(Trouble(401, {"error": {".tag": "user_suspended"}}), PlaceRefused, "is suspended"),
-     (Trouble(401, {"error": {".tag": "invalid_select_user"}}), PlaceRefused, "any more"),
-     (Trouble(401, "Bearer abc"), PlaceRefused, "any more"),
+    [(Trouble(401, {"error": {".tag": "user_suspended"}}), PlaceClosed, "is suspended"),
+     (Trouble(401, {"error": {".tag": "invalid_select_user"}}), PlaceClosed, "any more"),
+     (Trouble(401, "Bearer abc"), PlaceClosed, "any more"),
      (Trouble(403, {"error": {".tag": "other"}}), PlaceRefused, r"does not allow .*\(403\)"),
      (Trouble(400, "Invalid authorization value Bearer abc"), PlaceError, r"understand .*\(400\)"),
      (Trouble(404, "x"), PlaceError, r"understand .*\(404\)"),

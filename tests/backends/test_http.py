@@ -18,7 +18,7 @@ from tests.backends.servers.raw import RawServer
 from tests.backends.servers.running import free_port
 from vaultd.backends.http import HttpConnection, HttpSettings, place_url
 from vaultd.backends.http_errors import from_library, retry_after
-from vaultd.errors import PlaceBusy, PlaceError, PlaceFull, PlaceRefused, UsageError
+from vaultd.errors import PlaceBusy, PlaceClosed, PlaceError, PlaceFull, PlaceRefused, UsageError
 
 SECRET = "geheim-42"
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -170,9 +170,9 @@ def test_a_body_without_end_is_cut(serve: Callable[..., RawServer]) -> None:
 @pytest.mark.parametrize(
     ("status", "kind", "sentence", "unknown"),
     [
-        (401, PlaceRefused, "does not accept these credentials", None),
+        (401, PlaceClosed, "does not accept these credentials", None),
         (403, PlaceRefused, "does not allow this user to read objects", None),
-        (407, PlaceRefused, "proxy", None),
+        (407, PlaceClosed, "proxy", None),
         (408, PlaceBusy, "just now", False),
         (413, PlaceError, "no body that large", None),
         (423, PlaceBusy, "locked", False),

@@ -122,7 +122,7 @@ def _not_let_in(status: int, found: tuple[str, ...], where: str, doing: str) -> 
             "and files.content.write, then connect again.",
         )
     if "user_suspended" in found:
-        return PlaceRefused(f"The account of {where} is suspended.")
+        return PlaceClosed(f"The account of {where} is suspended.")
     if status == 403:
         return PlaceRefused(f"{where} does not allow vaultd to {doing} (403).")
     return PlaceClosed(

@@ -99,7 +99,7 @@ def test_a_pair_is_shown_and_parted_and_both_vaults_stay(world: World) -> None:
     world.run()
     for status in account_statuses(world.state, ["main"]):
         assert "second kit" in status.reason
-    (told,) = [each for each in check_all(world.config) if each.what == "enrolments"]
+    (told,) = [each for each in check_all(world.config) if each.what == "recipients"]
     assert not told.fine
     assert told.exit_code == 2
     assert "alice and bob" in told.sentence
@@ -107,7 +107,7 @@ def test_a_pair_is_shown_and_parted_and_both_vaults_stay(world: World) -> None:
     assert None not in before.values()
     enroll(world.state, world.source, "bob", SECOND.recipient)
     assert [status.reason for status in account_statuses(world.state, ["main"])] == ["", ""]
-    assert not [each for each in check_all(world.config) if each.what == "enrolments"]
+    assert not [each for each in check_all(world.config) if each.what == "recipients"]
     world.config = replace(world.config, retention=NEWEST)
     for turn in range(4):
         edit(world, turn)

@@ -82,6 +82,7 @@ def check_all(
         results += _guarded("database", lambda: _database(config))
         results += _guarded("uploads", lambda: _uploads(config))
         results += _guarded("state", lambda: _state(config))
+        results += _guarded("recipients", lambda: _recipients(config))
         results += _guarded("enrolments", lambda: _enrolments(config))
     for name in config.targets if only is None else (only,):
         results += _guarded(f"target {name}", partial(_target, config, name))
@@ -153,30 +154,34 @@ def _state(config: Config) -> list[Check]:
     return results
 
 
-def _enrolments(config: Config) -> list[Check]:
+def _recipients(config: Config) -> list[Check]:
+    """One recipient, one account: told whether or not the database can be read."""
     if not (Path(config.state.path) / FILE_NAME).exists():
         return []
     state = State(Path(config.state.path))
     try:
         shared = list(state.shared_vaults().values())
-        results = [
-            Check("enrolments", False, shared_sentence(names), UsageError.exit_code)
-            for names in shared
-        ]
-        names = names_not_enrolled(state, open_source(config))
-        if names:
-            last = state.census.last()
-            reason = "" if last is None else last.reason
-            count = Count("", len(names), 0, reason)
-            told = count_sentence(count, config.enroll.policy, names)
-            results.append(Check("enrolments", not reason, told, UsageError.exit_code))
-        elif not shared:
-            results.append(
-                Check("enrolments", True, f"{plural(state.enrolled(), 'account')} enrolled")
-            )
     finally:
         state.close()
-    return results
+    return [
+        Check("recipients", False, shared_sentence(names), UsageError.exit_code) for names in shared
+    ]
+
+
+def _enrolments(config: Config) -> list[Check]:
+    if not (Path(config.state.path) / FILE_NAME).exists():
+        return []
+    state = State(Path(config.state.path))
+    try:
+        names = names_not_enrolled(state, open_source(config))
+        if not names:
+            return [Check("enrolments", True, f"{plural(state.enrolled(), 'account')} enrolled")]
+        last = state.census.last()
+        reason = "" if last is None else last.reason
+        told = count_sentence(Count("", len(names), 0, reason), config.enroll.policy, names)
+        return [Check("enrolments", not reason, told, UsageError.exit_code)]
+    finally:
+        state.close()
 
 
 def _target(config: Config, name: str) -> list[Check]:

@@ -18,7 +18,7 @@ from tests.backends.conformance import BackendConformance, FailingReader, Troubl
 from tests.backends.proxy import Plan, Proxy, random_plans
 from tests.backends.servers.authority import Authority
 from tests.backends.servers.dropbox import serve_dropbox
-from tests.backends.servers.dropbox_account import Dropbox, Trouble
+from tests.backends.servers.dropbox_account import Dropbox, File, Trouble
 from tests.backends.servers.raw_tcp import serve
 from vaultd.backends.dropbox import DropboxBackend, DropboxSettings
 from vaultd.errors import (
@@ -782,3 +782,13 @@ def test_impossible_settings_are_refused_without_quoting_secrets(wrong: dict[str
     with pytest.raises(UsageError) as raised:
         DropboxSettings(**{"app_key": "key", **wrong})
     assert "s3c" not in str(raised.value)
+
+
+@pytest.mark.parametrize("size", [5, 9 * MIB])
+def test_what_is_stored_under_another_name_is_not_stored(
+    backend: DropboxBackend, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    told = File.metadata
+    monkeypatch.setattr(File, "metadata", lambda file: told(file) | {"path_lower": "/x/a/b (1)"})
+    with pytest.raises(PlaceError, match="under another name"):
+        put(backend, "a/b", b"x" * size)

@@ -121,8 +121,15 @@ class Upload:
         return None
 
     def _check(self, stored: Entry, expected: str, size: int) -> None:
-        if stored.content_hash == expected and stored.size == size:
+        # By its last part: Dropbox has its own idea of the lower case of the folders above.
+        named = (stored.path_lower or "").endswith(f"/{self._name}")
+        if stored.content_hash == expected and stored.size == size and named:
             return
+        if not named:
+            raise PlaceError(
+                f"{self._where} stored {self._name} under another name.",
+                hint="Is something between vaultd and Dropbox?",
+            )
         said = f"{self._where} stored other bytes under {self._name} than it was sent"
         try:
             # By its revision, so that nothing else is removed that took the name meanwhile.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 
@@ -46,6 +46,26 @@ def test_a_job_asked_for_while_it_is_done_is_done_once_more() -> None:
     work.soon("job")
     go.set()
     assert again.wait(10)
+    work.end()
+
+
+def test_a_clock_set_back_by_ten_days_delays_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = threading.Semaphore(0)
+    work = Clockwork()
+    work.add("job", 0.02, done.release)
+    work.start()
+    assert done.acquire(timeout=10)
+    real = datetime.now(UTC)
+
+    class _Back(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            wall = (real - timedelta(days=10)).replace(tzinfo=tz)
+            return wall if tz is None else tz.fromutc(wall)
+
+    monkeypatch.setattr("apscheduler.schedulers.base.datetime", _Back)
+    for _ in range(3):
+        assert done.acquire(timeout=10)
     work.end()
 
 

@@ -42,7 +42,7 @@ KINDS: Final = (
     "received_like",
     "received_poll_vote",
     "received_reshare",
-    "received_subscription",
+    "subscriber",
     "shared_post",
     "shared_photo",
     "shared_comment",

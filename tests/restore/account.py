@@ -183,7 +183,7 @@ def account() -> list[StoredRecord]:
         person("carl@old.example", ties={"subscribed_to": [guid("open")]}),
         person("dora@third.example"),
         StoredRecord(
-            "received_subscription",
+            "subscriber",
             guid("dora follows"),
             {
                 "entity_type": "participation",

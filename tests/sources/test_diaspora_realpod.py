@@ -86,7 +86,7 @@ UNCOUNTED = {
         JOIN comments c ON c.id = l.target_id AND l.target_type = 'Comment'
         JOIN posts p ON p.id = c.commentable_id AND c.commentable_type = 'Post' {_OWN}
         WHERE c.author_id <> p.author_id AND l.author_id <> p.author_id""",
-    "received_subscription": f"""
+    "subscriber": f"""
         SELECT u.username, l.guid, CAST(l.count AS text) FROM participations l
         JOIN posts p ON p.id = l.target_id AND l.target_type = 'Post' {_OWN}
         WHERE l.author_id <> p.author_id""",

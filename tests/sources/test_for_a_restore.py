@@ -95,7 +95,7 @@ def test_who_follows_a_post_and_who_may_see_a_photo_is_kept(pod: Pod) -> None:
                 )
             )  # fmt: skip
     found = _read(pod, 1, 5)
-    for kind in ("subscription", "received_subscription"):
+    for kind in ("subscription", "subscriber"):
         counts = {body["row"]["count"] for each, body in _each(found[1], kind)}  # type: ignore[index, call-overload]
         assert counts == {3}, kind
     (reader,) = _people(pod, 5)

@@ -20,10 +20,10 @@ from vaultd.story.world import World
 
 # All records of the real pods but `known_pods`, as a reader made them that was looked at.
 GOLDEN = {
-    "o1": "7836a18fe04c5101e70e7fcc55a6ea14",
-    "o1_day2": "fe67b1912bec14fd0b307b57967c4533",
-    "n1": "571ef64adb36d4e9cd125732bb37eeaa",
-    "f1": "6e6c0d1746ef07f463854c61b4851e33",
+    "o1": "a40bddc325a7692d303b27cf20846744",
+    "o1_day2": "01ba4bfcd356ad98c4de66861e42771e",
+    "n1": "2d10bdcd3d40d5525271f93d228f24a8",
+    "f1": "9612464371d362da8777e0f012a97ece",
 }
 
 

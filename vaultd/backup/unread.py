@@ -15,7 +15,7 @@ KINDS_OF_TABLE: Final[Mapping[str, tuple[str, ...]]] = {
     "likes": ("like", "received_like", "shared_like"),
     "polls": ("poll_vote", "received_poll_vote", "shared_poll_vote"),
     "poll_participations": ("poll_vote", "received_poll_vote", "shared_poll_vote"),
-    "participations": ("subscription", "received_subscription"),
+    "participations": ("subscription", "subscriber"),
     "contacts": ("contact",),
     "aspects": ("aspect",),
     "tag_followings": ("followed_tag",),

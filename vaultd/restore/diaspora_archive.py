@@ -30,8 +30,7 @@ from vaultd.restore.report import Report, Section
 
 REPORT: Final = "restore-report.txt"
 _FIRST_PASS: Final = frozenset(
-    "account profile aspect contact block photo person received_reshare "
-    "received_subscription".split()
+    "account profile aspect contact block photo person received_reshare subscriber".split()
 )
 _DAMAGE: Final = "damaged places."
 _RECEIVED: Final = frozenset({"received_comment", "received_like", "received_poll_vote"})
@@ -211,7 +210,7 @@ def _index(index: JoinIndex, kind: str, record_id: str, body: Body) -> None:
         author, root = text(entity(body), "author"), text(entity(body), "root_guid")
         if author and root:
             index.add_tie(root, author)
-    elif kind == "received_subscription":
+    elif kind == "subscriber":
         author, post = text(entity(body), "author"), text(entity(body), "parent_guid")
         if author and post:
             index.add_tie(post, author)
@@ -224,7 +223,7 @@ def _index(index: JoinIndex, kind: str, record_id: str, body: Body) -> None:
         )
         index.add_person(record_id, person, text(body, "pod"))
         ties = mapping(body, "ties")
-        # `subscribed_to` is of older vaults, which have no received_subscription.
+        # `subscribed_to` is of older vaults, which have no `subscriber` records.
         for post in (*texts(ties, "subscribed_to"), *texts(ties, "recipient_of")):
             index.add_tie(post, record_id)
 

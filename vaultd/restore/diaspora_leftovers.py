@@ -14,7 +14,7 @@ _BY_KIND = {
     "preference": "e-mail notifications you switched off; the new account sends them all again.",
     "role": "roles (administrator, moderator); a new pod gives its own.",
     "received_reshare": "reshares of your posts by others; they stay on the others' pods.",
-    "received_subscription": "people who follow your posts; the archive names only their pods.",
+    "subscriber": "people who follow your posts; the archive names only their pods.",
     "shared_post": "private posts that others shared with you; they are in the HTML pages.",
     "shared_photo": "photos that others shared with you (their names; the pictures are theirs).",
     "shared_comment": "comments by others on posts that were shared with you.",

@@ -235,8 +235,8 @@ def _subscribers(batch: Batch) -> Iterator[Item]:
                 data["guid"] = text(guid)
             extra: Body = columns(more, rest)
             extra["created_at"] = exact(at)
-            ids.append(batch.own_id(account, "received_subscription", guid, number))
+            ids.append(batch.own_id(account, "subscriber", guid, number))
             body: Body = {"entity_type": "participation", "entity_data": data, "row": extra}
             bodies.append(body)
         batch.meet(account, (row[3] for row in rows), "participation")
-        yield from packed(account, "received_subscription", ids, bodies)
+        yield from packed(account, "subscriber", ids, bodies)

@@ -13,9 +13,9 @@ import threading
 import time
 from pathlib import Path
 
-from vaultd.backup.pool import open_pool
-from vaultd.backup.run import run_backup
-from vaultd.backup.setup import open_source, open_targets
+from vaultd.backup.checks.checks import open_source, open_targets
+from vaultd.backup.run.pool import open_pool
+from vaultd.backup.run.run import run_backup
 from vaultd.config import Config, build
 from vaultd.keys import PodKey
 from vaultd.state.store import State

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from vaultd.backends.folder import FolderBackend
+from vaultd.backends.folder.backend import FolderBackend
 from vaultd.keys import Secrets
-from vaultd.restore.diaspora_archive import write_diaspora
+from vaultd.restore.archive.archive import write_diaspora
 from vaultd.restore.snapshot import Snapshot, open_with_kit
 
 

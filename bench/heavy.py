@@ -15,18 +15,18 @@ from pathlib import Path
 from sqlalchemy import create_engine
 
 from bench.child import mebibytes
-from vaultd.backup.enroll import enroll
-from vaultd.backup.run import run_backup
-from vaultd.backup.setup import open_source, open_targets
+from vaultd.backup.accounts.enroll import enroll
+from vaultd.backup.checks.checks import open_source, open_targets
+from vaultd.backup.run.run import run_backup
 from vaultd.config import Config, build
+from vaultd.demo.schema import create_schema
+from vaultd.demo.texts import SENTENCES
+from vaultd.demo.world import World
 from vaultd.keys import PodKey, Recipient, Secrets
 from vaultd.records import Record, Records
 from vaultd.restore.records_out import write_records
 from vaultd.restore.snapshot import Snapshot, open_with_kit
 from vaultd.state.store import State
-from vaultd.story.schema import create_schema
-from vaultd.story.texts import SENTENCES
-from vaultd.story.world import World
 
 POD_URL = "https://pod.example"
 

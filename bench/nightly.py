@@ -19,13 +19,13 @@ from msgspec.structs import replace
 from bench.picture_source import PictureSource
 from bench.places import Place
 from vaultd.backends.base import Backend
-from vaultd.backup.account import Pod
-from vaultd.backup.batch import BatchRunner, Job
-from vaultd.backup.commit import commit
-from vaultd.backup.opening import open_lane, where_they_stand
-from vaultd.backup.packer import Commit, Packer
+from vaultd.backup.engine.account import Pod
+from vaultd.backup.engine.batch import BatchRunner, Job
+from vaultd.backup.engine.commit import commit
+from vaultd.backup.engine.context import open_workbench
+from vaultd.backup.engine.open_vaults import open_lane, where_they_stand
+from vaultd.backup.engine.packer import Commit, Packer
 from vaultd.backup.report import AccountReport, Status
-from vaultd.backup.workbench import open_workbench
 from vaultd.clock import now, rfc3339
 from vaultd.config import Config, build
 from vaultd.keys import PodKey, Recipient, Secrets

@@ -22,7 +22,7 @@ from tests.backends.servers.swift_s3 import ACCESS_KEY, REGION, SECRET_KEY, star
 from tests.backends.servers.wheel_s3 import client_of, start_seaweedfs
 from tests.backends.servers.wsgidav_server import start_wsgidav
 from vaultd.backends.base import Backend
-from vaultd.backends.place import open_place
+from vaultd.backends.opening import open_place
 from vaultd.config import Target
 
 _BUCKET: Final = "bench"

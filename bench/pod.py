@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import Engine, create_engine, text
 
 from tests.servers import Server, start_postgresql
-from vaultd.story.schema import create_schema
-from vaultd.story.texts import REPLIES, SENTENCES
-from vaultd.story.world import LocalUser, Person, Post, World
+from vaultd.demo.schema import create_schema
+from vaultd.demo.texts import REPLIES, SENTENCES
+from vaultd.demo.world import LocalUser, Person, Post, World
 
 POD_URL = "https://pod.example"
 KNOWN_PODS = 5_000  # as large pods have; people are on the first of them only

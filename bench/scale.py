@@ -13,8 +13,8 @@ from pathlib import Path
 from bench.exports import open_account, secret_of, write_exports
 from bench.peers import Peers, middle, timed
 from bench.pod import POD_URL, BenchPod, Shape, build_pod
-from vaultd.backends.folder import FolderBackend
-from vaultd.backup.setup import open_source
+from vaultd.backends.folder.backend import FolderBackend
+from vaultd.backup.checks.checks import open_source
 from vaultd.config import Config, build
 from vaultd.keys import PodKey, Secrets
 from vaultd.records import encode_record

@@ -19,15 +19,15 @@ import zstandard
 
 from bench.pod import Shape
 from bench.scale import prepare
-from vaultd.backends.folder import FolderBackend
-from vaultd.backup.setup import open_source
+from vaultd.backends.folder.backend import FolderBackend
+from vaultd.backup.checks.checks import open_source
 from vaultd.records import Record, Records, encode_record
 from vaultd.sources.base import SourceAccount, Trouble, singly
-from vaultd.state.digests import Digests
-from vaultd.state.index import AccountIndex
+from vaultd.state.index.digests import Digests
+from vaultd.state.index.vault_index import AccountIndex
+from vaultd.vault.coding.sections import SectionWriter, new_file_key
 from vaultd.vault.compression import compress
 from vaultd.vault.layout import FRAME_PLAIN
-from vaultd.vault.sections import SectionWriter, new_file_key
 
 _T = TypeVar("_T")
 Item = Record | Records | Trouble

@@ -13,17 +13,17 @@ from sqlalchemy import create_engine, text
 
 from bench.exports import open_account, secret_of
 from bench.pod import POD_URL
-from vaultd.backends.folder import FolderBackend
-from vaultd.backup.enroll import enroll
-from vaultd.backup.run import run_backup
-from vaultd.backup.setup import open_source, open_targets
+from vaultd.backends.folder.backend import FolderBackend
+from vaultd.backup.accounts.enroll import enroll
+from vaultd.backup.checks.checks import open_source, open_targets
+from vaultd.backup.run.run import run_backup
 from vaultd.config import Config, build
+from vaultd.demo.schema import create_schema
+from vaultd.demo.texts import REPLIES, SENTENCES
+from vaultd.demo.world import World
 from vaultd.keys import PodKey, Recipient, Secrets
 from vaultd.restore.records_out import write_records
 from vaultd.state.store import State
-from vaultd.story.schema import create_schema
-from vaultd.story.texts import REPLIES, SENTENCES
-from vaultd.story.world import World
 
 _START = datetime(2026, 1, 1, 3, tzinfo=UTC)
 _KEY = PodKey(bytes(32))

@@ -15,9 +15,9 @@ import pytest
 
 from tests.backends.conformance import FailingReader, TroubleError
 from vaultd.backends.base import Backend, ObjectInfo
-from vaultd.backends.http_errors import retry_after
 from vaultd.backends.memory import MemoryBackend
-from vaultd.backends.patient import PatientBackend
+from vaultd.backends.transport.http_errors import retry_after
+from vaultd.backends.wrappers.retrying import PatientBackend
 from vaultd.errors import DamageError, ObjectMissing, PlaceError, UsageError
 
 SECRET: Final = "the password is hunter2"

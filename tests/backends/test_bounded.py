@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from vaultd.backends.base import ObjectInfo
-from vaultd.backends.bounded import Allowance, BoundedBackend
 from vaultd.backends.memory import MemoryBackend
-from vaultd.backends.unopened import UnopenedBackend
+from vaultd.backends.wrappers.bounded import Allowance, BoundedBackend
+from vaultd.backends.wrappers.failing import UnopenedBackend
 from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused, UsageError, WrongKeyError
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.backends.conformance import BackendConformance, names, put
 from vaultd.backends.base import Backend
-from vaultd.backends.folder import FolderBackend
+from vaultd.backends.folder.backend import FolderBackend
 from vaultd.backends.memory import MemoryBackend
 from vaultd.errors import ObjectExists, PlaceBusy, PlaceError
 

@@ -20,7 +20,7 @@ from tests.backends.servers.authority import Authority
 from tests.backends.servers.dropbox import serve_dropbox
 from tests.backends.servers.dropbox_account import Dropbox, File, Trouble
 from tests.backends.servers.raw_tcp import serve
-from vaultd.backends.dropbox import DropboxBackend, DropboxSettings
+from vaultd.backends.dropbox.backend import DropboxBackend, DropboxSettings
 from vaultd.errors import (
     ObjectExists,
     ObjectMissing,
@@ -703,7 +703,7 @@ def test_compressed_and_trickling_answers_are_given_up(dropbox: Dropbox) -> None
 
     clock = [0.0]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vaultd.backends.dropbox_http.time.monotonic", lambda: clock[0])
+        patch.setattr("vaultd.backends.dropbox.http.time.monotonic", lambda: clock[0])
         slow = httpx.MockTransport(lambda _: httpx.Response(200, stream=Trickle()))
         with pytest.raises(PlaceBusy, match="too slowly"):
             DropboxBackend(settings(dropbox), transport=slow).space()

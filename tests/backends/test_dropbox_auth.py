@@ -13,9 +13,9 @@ import pytest
 from tests.backends.conformance import names, put
 from tests.backends.servers.dropbox import serve_dropbox
 from tests.backends.servers.dropbox_account import Dropbox, Trouble
-from vaultd.backends.dropbox import DropboxBackend, DropboxSettings
-from vaultd.backends.dropbox_auth import SCOPES, authorize_url, exchange_code, new_verifier
-from vaultd.backends.dropbox_http import DropboxHttp
+from vaultd.backends.dropbox.auth import SCOPES, authorize_url, exchange_code, new_verifier
+from vaultd.backends.dropbox.backend import DropboxBackend, DropboxSettings
+from vaultd.backends.dropbox.http import DropboxHttp
 from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused
 
 

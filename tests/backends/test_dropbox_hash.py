@@ -8,7 +8,7 @@ import random
 import pytest
 
 from tests.backends.servers.dropbox_account import content_hash as reference
-from vaultd.backends.dropbox_hash import BLOCK, ContentHash, content_hash
+from vaultd.backends.dropbox.content_hash import BLOCK, ContentHash, content_hash
 
 # Hashes of the three blocks, and of the whole, of the documentation's picture of the Milky Way.
 MILKY_WAY = [

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 
 from tests.backends.servers.raw_tcp import serve
-from vaultd.backends.environment_proxy import proxy_for
-from vaultd.backends.webdav import WebdavBackend, WebdavSettings
+from vaultd.backends.transport.environment_proxy import proxy_for
+from vaultd.backends.webdav.backend import WebdavBackend, WebdavSettings
 from vaultd.errors import PlaceError
 
 NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

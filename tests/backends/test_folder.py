@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.backends.conformance import names, put
-from vaultd.backends.folder import FolderBackend
+from vaultd.backends.folder.backend import FolderBackend
 from vaultd.errors import ObjectExists, PlaceError, PlaceFull
 
 _WRITER = """
 import io, itertools, pathlib, sys
-from vaultd.backends.folder import FolderBackend
+from vaultd.backends.folder.backend import FolderBackend
 place = FolderBackend(pathlib.Path(sys.argv[1]))
 content = b"x" * 300_000
 print("ready", flush=True)
@@ -161,7 +161,7 @@ def test_a_folder_of_somebody_else_is_a_clear_sentence(tmp_path: Path) -> None:
         # Root may do everything, so a child becomes somebody else.
         code = (
             "import os, pathlib, sys\n"
-            "from vaultd.backends.folder import FolderBackend\n"
+            "from vaultd.backends.folder.backend import FolderBackend\n"
             "from vaultd.errors import PlaceError\n"
             "os.setgid(65534); os.setuid(65534)\n"  # nobody may not read every Python's library
             "place = FolderBackend(pathlib.Path(sys.argv[1]))\n"

@@ -13,7 +13,7 @@ from tests.backends.ftp_conformance import FtpConformance
 from tests.backends.servers import proftpd, pure_ftpd, pyftpd, vsftpd
 from tests.backends.servers.certificates import Authority
 from tests.backends.servers.running import Running
-from vaultd.backends.ftp import FtpBackend, FtpSettings
+from vaultd.backends.ftp.backend import FtpBackend, FtpSettings
 from vaultd.errors import PlaceError
 
 

@@ -12,9 +12,11 @@ import pytest
 
 from tests.backends.conformance import names, put
 from tests.backends.servers.scripted_ftp import Conversation, ScriptedFtp, scripted_ftp
-from vaultd.backends import folder_walk, ftp_listing, ftp_session
 from vaultd.backends.base import ObjectInfo, Space
-from vaultd.backends.ftp import FtpBackend, FtpSettings
+from vaultd.backends.ftp import listing as ftp_listing
+from vaultd.backends.ftp import session as ftp_session
+from vaultd.backends.ftp.backend import FtpBackend, FtpSettings
+from vaultd.backends.transport import folder_walk
 from vaultd.errors import (
     ObjectExists,
     ObjectMissing,

@@ -20,8 +20,8 @@ from tests.backends.servers import pyftpd, vsftpd
 from tests.backends.servers.certificates import Authority
 from tests.backends.servers.running import Running, free_port
 from tests.backends.test_ftp import settings
-from vaultd.backends import temporary
-from vaultd.backends.ftp import FtpBackend
+from vaultd.backends.ftp.backend import FtpBackend
+from vaultd.backends.transport import temporary_names as temporary
 from vaultd.errors import PlaceBusy, PlaceError, PlaceFull, PlaceRefused, UsageError
 
 

@@ -12,9 +12,9 @@ from ipaddress import ip_network
 import pytest
 
 from tests.backends.servers.raw_tcp import serve
-from vaultd.backends.addresses import first_that_answers, in_turns
-from vaultd.backends.guard import allowed, guarded_socket, resolve
-from vaultd.backends.own_addresses import PodAddresses
+from vaultd.backends.guard.own_addresses import PodAddresses
+from vaultd.backends.guard.rules import allowed, guarded_socket, resolve
+from vaultd.backends.transport.addresses import first_that_answers, in_turns
 from vaultd.errors import PlaceBusy, PlaceRefused
 
 PUBLIC = "93.184.216.34"
@@ -209,8 +209,8 @@ def test_a_thousand_addresses_where_nobody_answers_cost_one_timeout() -> None:
 IN_A_NETWORK_OF_ITS_OWN = """
 import sys
 from ipaddress import ip_network
-from vaultd.backends.guard import guarded_socket, resolve
-from vaultd.backends.own_addresses import PodAddresses, is_on_this_machine
+from vaultd.backends.guard.rules import guarded_socket, resolve
+from vaultd.backends.guard.own_addresses import PodAddresses, is_on_this_machine
 from vaultd.errors import PlaceRefused
 
 for own in ("11.22.33.44", "11.22.33.50", "2a01:4f8::5"):

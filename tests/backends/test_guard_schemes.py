@@ -22,7 +22,7 @@ from tests.backends.servers.running import PASSWORD, USER, free_port
 from tests.backends.servers.scripted_ftp import Conversation, ScriptedFtp
 from tests.backends.test_guard import Dns
 from vaultd.backends.base import Backend
-from vaultd.backends.place import Guard, open_place
+from vaultd.backends.opening import Guard, open_place
 from vaultd.config import Target
 from vaultd.errors import PlaceError, PlaceRefused
 

@@ -16,9 +16,9 @@ import pytest
 from tests.backends.servers.authority import Authority
 from tests.backends.servers.raw_tcp import read_request, serve
 from tests.backends.test_guard import OUR_TEST_SERVERS, Dns
-from vaultd.backends import guarded_http
-from vaultd.backends.guard import Resolver
-from vaultd.backends.guarded_http import GuardedTransport, Limits
+from vaultd.backends.guard import http as guarded_http
+from vaultd.backends.guard.http import GuardedTransport, Limits
+from vaultd.backends.guard.rules import Resolver
 from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"

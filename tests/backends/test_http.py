@@ -16,8 +16,8 @@ import pytest
 from tests.backends.servers.certificates import Authority
 from tests.backends.servers.raw import RawServer
 from tests.backends.servers.running import free_port
-from vaultd.backends.http import HttpConnection, HttpSettings, place_url
-from vaultd.backends.http_errors import from_library, retry_after
+from vaultd.backends.transport.http import HttpConnection, HttpSettings, place_url
+from vaultd.backends.transport.http_errors import from_library, retry_after
 from vaultd.errors import PlaceBusy, PlaceClosed, PlaceError, PlaceFull, PlaceRefused, UsageError
 
 SECRET = "geheim-42"

@@ -10,11 +10,11 @@ import pytest
 
 from tests.backends.servers.scripted_http import Answering, Asked, ScriptedServer, answer
 from vaultd.backends.base import Backend
-from vaultd.backends.dropbox import DropboxBackend, DropboxSettings
-from vaultd.backends.http_headers import header
-from vaultd.backends.http_range import wanted_part
-from vaultd.backends.s3 import S3Backend, S3Settings
-from vaultd.backends.webdav import WebdavBackend, WebdavSettings
+from vaultd.backends.dropbox.backend import DropboxBackend, DropboxSettings
+from vaultd.backends.s3.backend import S3Backend, S3Settings
+from vaultd.backends.transport.http_headers import header
+from vaultd.backends.transport.http_range import wanted_part
+from vaultd.backends.webdav.backend import WebdavBackend, WebdavSettings
 from vaultd.errors import PlaceError
 
 CONTENT = bytes(range(200))

@@ -11,13 +11,14 @@ from tests.backends.conformance import names, put
 from tests.backends.servers.nextcloud import CloudServer
 from tests.backends.servers.running import PASSWORD, USER
 from tests.backends.servers.scripted_http import Answering, Asked, ScriptedServer, answer, error
-from vaultd.backends import s3_leftovers, s3_probe_lock
-from vaultd.backends.nextcloud import NextcloudBackend, NextcloudSettings
-from vaultd.backends.s3 import S3Backend, S3Settings
-from vaultd.backends.s3_client import S3Client
-from vaultd.backends.s3_settings import MIN_PART
+from vaultd.backends.nextcloud.backend import NextcloudBackend, NextcloudSettings
+from vaultd.backends.s3 import leftovers as s3_leftovers
+from vaultd.backends.s3 import probe_lock as s3_probe_lock
+from vaultd.backends.s3.backend import S3Backend, S3Settings
+from vaultd.backends.s3.client import S3Client
+from vaultd.backends.s3.settings import MIN_PART
 from vaultd.backends.trial import try_out
-from vaultd.backends.webdav import WebdavBackend, WebdavSettings
+from vaultd.backends.webdav.backend import WebdavBackend, WebdavSettings
 from vaultd.errors import PlaceBusy, PlaceError
 
 

@@ -14,8 +14,8 @@ from tests.backends.conformance import FailingReader, TroubleError, names, put
 from tests.backends.servers.nextcloud import CloudServer
 from tests.backends.servers.running import PASSWORD, USER
 from tests.backends.webdav_conformance import WebdavConformance, numbers
-from vaultd.backends.nextcloud import NextcloudBackend, NextcloudSettings
-from vaultd.backends.nextcloud_login import begin_login
+from vaultd.backends.nextcloud.backend import NextcloudBackend, NextcloudSettings
+from vaultd.backends.nextcloud.login import begin_login
 from vaultd.errors import ObjectExists, PlaceBusy, PlaceError, PlaceFull, PlaceRefused, UsageError
 
 BIG = 23_000_001

@@ -12,9 +12,9 @@ import pytest
 
 from tests.backends.conformance import BackendConformance, FailingReader, TroubleError
 from vaultd.backends.base import Backend, ObjectInfo
-from vaultd.backends.circuit import Circuit
 from vaultd.backends.memory import MemoryBackend
-from vaultd.backends.patient import Patience, PatientBackend
+from vaultd.backends.wrappers.circuit import Circuit
+from vaultd.backends.wrappers.retrying import Patience, PatientBackend
 from vaultd.errors import ObjectExists, ObjectMissing, PlaceBusy, PlaceError, PlaceRefused
 
 

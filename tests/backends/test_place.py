@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from vaultd.backends.folder import FolderBackend
-from vaultd.backends.patient import PatientBackend
-from vaultd.backends.place import Guard, open_place
+from vaultd.backends.folder.backend import FolderBackend
+from vaultd.backends.opening import Guard, open_place
+from vaultd.backends.wrappers.retrying import PatientBackend
 from vaultd.config import Target
 from vaultd.errors import PlaceError, PlaceRefused, UsageError
 

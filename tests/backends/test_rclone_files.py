@@ -12,8 +12,8 @@ import pytest
 from tests.backends.conformance import put
 from tests.backends.servers.rclone_files import PASSWORD, USER, start_rclone
 from vaultd.backends.base import Backend, ObjectInfo
-from vaultd.backends.ftp import FtpBackend, FtpSettings
-from vaultd.backends.sftp import SftpBackend, SftpSettings
+from vaultd.backends.ftp.backend import FtpBackend, FtpSettings
+from vaultd.backends.sftp.backend import SftpBackend, SftpSettings
 from vaultd.errors import ObjectExists, ObjectMissing
 
 

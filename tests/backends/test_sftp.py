@@ -15,10 +15,10 @@ from tests.backends.servers.plain_sftp import PASSWORD, USER, plain_sftp
 from tests.backends.servers.running import Running
 from tests.backends.servers.sshd import start_sshd
 from vaultd.backends.base import Backend
-from vaultd.backends.sftp import SftpBackend, SftpSettings
-from vaultd.backends.sftp_errors import sftp_errors
-from vaultd.backends.sftp_host_key import fingerprint
-from vaultd.backends.sftp_requests import StatusError
+from vaultd.backends.sftp.backend import SftpBackend, SftpSettings
+from vaultd.backends.sftp.errors import sftp_errors
+from vaultd.backends.sftp.host_key import fingerprint
+from vaultd.backends.sftp.requests import StatusError
 from vaultd.errors import PlaceBusy, PlaceError
 
 

@@ -12,9 +12,9 @@ import pytest
 from tests.backends.conformance import BackendConformance, names, put
 from tests.backends.servers.plain_sftp import PASSWORD, USER, plain_sftp
 from vaultd.backends.base import Backend, Space
-from vaultd.backends.sftp import SftpBackend, SftpSettings
-from vaultd.backends.sftp_host_key import fingerprint
-from vaultd.backends.sftp_key import private_key
+from vaultd.backends.sftp.backend import SftpBackend, SftpSettings
+from vaultd.backends.sftp.host_key import fingerprint
+from vaultd.backends.sftp.key import private_key
 from vaultd.errors import PlaceError, PlaceRefused
 
 

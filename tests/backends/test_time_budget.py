@@ -9,7 +9,7 @@ import pytest
 
 from tests.backends.test_patient import Clock
 from vaultd.backends.memory import MemoryBackend
-from vaultd.backends.patient import Patience, PatientBackend
+from vaultd.backends.wrappers.retrying import Patience, PatientBackend
 from vaultd.errors import PlaceBusy, PlaceClosed, PlaceError, PlaceFull, PlaceRefused
 
 

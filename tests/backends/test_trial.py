@@ -11,11 +11,11 @@ import pytest
 from tests.backends.servers.nextcloud import CloudServer
 from tests.backends.servers.running import PASSWORD, USER
 from vaultd.backends.base import Backend, ObjectInfo
-from vaultd.backends.bounded import Allowance, BoundedBackend
 from vaultd.backends.memory import MemoryBackend
-from vaultd.backends.nextcloud import NextcloudBackend, NextcloudSettings
-from vaultd.backends.patient import PatientBackend
+from vaultd.backends.nextcloud.backend import NextcloudBackend, NextcloudSettings
 from vaultd.backends.trial import FOLDER, Trial, measure, try_out
+from vaultd.backends.wrappers.bounded import Allowance, BoundedBackend
+from vaultd.backends.wrappers.retrying import PatientBackend
 from vaultd.errors import PlaceRefused
 
 

@@ -18,7 +18,7 @@ from tests.backends.servers.running import PASSWORD, USER, Running
 from tests.backends.servers.wsgidav_server import start_wsgidav
 from tests.backends.webdav_conformance import WebdavConformance, numbers
 from vaultd.backends.trial import try_out
-from vaultd.backends.webdav import WebdavBackend, WebdavSettings
+from vaultd.backends.webdav.backend import WebdavBackend, WebdavSettings
 from vaultd.errors import PlaceBusy
 
 

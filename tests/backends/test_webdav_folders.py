@@ -14,7 +14,7 @@ from tests.backends.proxy import Plan, Proxy
 from tests.backends.servers.apache_dav import start_apache
 from tests.backends.servers.running import PASSWORD, USER, Running
 from tests.backends.test_webdav import new_place
-from vaultd.backends.webdav import WebdavBackend, WebdavSettings
+from vaultd.backends.webdav.backend import WebdavBackend, WebdavSettings
 from vaultd.errors import PlaceBusy
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from vaultd.backends.webdav_listing import Entry, children, decoded_path, parse
+from vaultd.backends.webdav.listing import Entry, children, decoded_path, parse
 from vaultd.errors import PlaceError
 
 _HEAD = b'<?xml version="1.0"?><D:multistatus xmlns:D="DAV:">'

@@ -23,13 +23,13 @@ from tests.backends.servers.nextcloud import CloudServer
 from tests.backends.servers.running import PASSWORD, USER, Running, free_port
 from tests.backends.servers.wsgidav_server import start_wsgidav
 from tests.backends.webdav_conformance import numbers
-from vaultd.backends.webdav import WebdavBackend, WebdavSettings
-from vaultd.backends.webdav_probe import _transit
+from vaultd.backends.webdav.backend import WebdavBackend, WebdavSettings
+from vaultd.backends.webdav.probe import _transit
 from vaultd.errors import ObjectExists, PlaceBusy, PlaceError, PlaceRefused, UsageError
 
 _WRITER = """
 import io, itertools, sys
-from vaultd.backends.webdav import WebdavBackend, WebdavSettings
+from vaultd.backends.webdav.backend import WebdavBackend, WebdavSettings
 place = WebdavBackend(WebdavSettings(sys.argv[1], sys.argv[2], sys.argv[3]), create=True)
 content = b"x" * 300_000
 place.manners()

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 from tests.backup.world import POD_KEY, World
-from vaultd.backends.folder import FolderBackend
-from vaultd.backup.run import run_backup
+from vaultd.backends.folder.backend import FolderBackend
+from vaultd.backup.run.run import run_backup
+from vaultd.demo.pod import POD_URL
 from vaultd.keys import Secrets
 from vaultd.sources.diaspora import DiasporaSource
-from vaultd.story.pod import POD_URL
 
 
 def main(url: str, folder: Path) -> None:

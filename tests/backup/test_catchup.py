@@ -11,7 +11,7 @@ import pytest
 from tests.backup.world import World
 from tests.faults.backend import Fault, FaultyBackend
 from vaultd.backends.base import Backend
-from vaultd.backends.folder import FolderBackend
+from vaultd.backends.folder.backend import FolderBackend
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backup.copying import copy_place
 from vaultd.errors import PlaceFull

@@ -13,17 +13,17 @@ from sqlalchemy import create_engine, text
 from tests.backup.world import POD_KEY, Content, World
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backup.report import RunReport, Status
-from vaultd.backup.run import run_backup
+from vaultd.backup.run.run import run_backup
+from vaultd.demo.pod import POD_URL
+from vaultd.demo.schema import create_schema
+from vaultd.demo.world import World as Life
 from vaultd.errors import DatabaseError
 from vaultd.keys import Secrets
 from vaultd.restore.snapshot import Snapshot, open_with_kit
 from vaultd.sources.base import SourceAccount
 from vaultd.sources.diaspora import DiasporaSource, database
 from vaultd.sources.diaspora.database import open_engine
-from vaultd.sources.diaspora.packing import Item
-from vaultd.story.pod import POD_URL
-from vaultd.story.schema import create_schema
-from vaultd.story.world import World as Life
+from vaultd.sources.diaspora.records.packing import Item
 
 _SIGNED = ("received_comment", "received_like", "received_poll_vote")
 SECRETS = Secrets.from_secret(b"a pod in trouble")

@@ -9,7 +9,7 @@ import pytest
 from tests.backup.test_run import Watched
 from tests.backup.world import World
 from vaultd.backends.memory import MemoryBackend
-from vaultd.backup.enroll import enroll, enroll_all, load_recovery
+from vaultd.backup.accounts.enroll import enroll, enroll_all, load_recovery
 from vaultd.errors import (
     AccountError,
     ConfigError,

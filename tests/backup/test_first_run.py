@@ -17,17 +17,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
-from vaultd.backends.folder import FolderBackend
-from vaultd.backup.enroll import enroll
-from vaultd.backup.setup import open_source
+from vaultd.backends.folder.backend import FolderBackend
+from vaultd.backup.accounts.enroll import enroll
+from vaultd.backup.checks.checks import open_source
 from vaultd.config import load
+from vaultd.demo.schema import create_schema
+from vaultd.demo.world import World
 from vaultd.errors import LockedError
 from vaultd.keys import PodKey, Secrets
 from vaultd.restore.verify import verify_place
 from vaultd.state.lock import StateLock
 from vaultd.state.store import State
-from vaultd.story.schema import create_schema
-from vaultd.story.world import World
 from vaultd.vault.layout import parse_archive_name
 
 ACCOUNTS = 210  # enough for workers

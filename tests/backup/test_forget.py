@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from tests.backup.world import POD_KEY, World
 from tests.faults.backend import Fault, FaultyBackend
 from vaultd.backends.memory import MemoryBackend
-from vaultd.backup.forget import ForgetReport, forget
-from vaultd.backup.workbench import open_workbench
+from vaultd.backup.engine.context import open_workbench
+from vaultd.backup.upkeep.forget import ForgetReport, forget
 from vaultd.config import Retention
 from vaultd.errors import PlaceError
 

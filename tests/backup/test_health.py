@@ -10,11 +10,11 @@ import pytest
 from tests.backup.world import World
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backup import health as health_module
+from vaultd.backup.counting import ask_targets
 from vaultd.backup.health import Health, health
 from vaultd.backup.metrics import metrics_text
 from vaultd.backup.pace import PAUSED
 from vaultd.backup.status import account_statuses
-from vaultd.backup.tally import ask_targets
 from vaultd.errors import PlaceError
 
 

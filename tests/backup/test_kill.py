@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.backup.world import Content, World
 from vaultd.backends.base import Backend
-from vaultd.backends.folder import FolderBackend
+from vaultd.backends.folder.backend import FolderBackend
 from vaultd.errors import WrongKeyError
 from vaultd.vault.listing import open_vault
 

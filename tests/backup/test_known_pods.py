@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine, delete, insert, select, update
 
 from tests.backup.world import Content, World
-from vaultd.backup.enroll import enroll
+from vaultd.backup.accounts.enroll import enroll
+from vaultd.demo.pod import POD_URL
+from vaultd.demo.schema import build_schema
+from vaultd.demo.world import World as Rows
 from vaultd.fields import mapping, text, texts
 from vaultd.keys import Secrets
 from vaultd.sources.diaspora import DiasporaSource
-from vaultd.story.pod import POD_URL
-from vaultd.story.schema import build_schema
-from vaultd.story.world import World as Rows
 
 Edit: TypeAlias = "dict[str, int | str | bool] | int"
 Urls: TypeAlias = dict[str, str]

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+from vaultd.demo.pod import POD_URL
+from vaultd.demo.schema import create_schema
+from vaultd.demo.world import World
 from vaultd.sources.diaspora.database import open_engine
-from vaultd.story.pod import POD_URL
-from vaultd.story.schema import create_schema
-from vaultd.story.world import World
 
 _FILLED = {
     "postgresql": "repeat(md5(CAST(id AS text)), {} / 32)",

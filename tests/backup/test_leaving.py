@@ -14,15 +14,15 @@ from tests.backup.world import World
 from tests.faults.backend import Fate, Fault, FaultyBackend, Killed
 from vaultd.backends.base import Backend
 from vaultd.backends.memory import MemoryBackend
-from vaultd.backup.enroll import enroll, enroll_all
-from vaultd.backup.erasing import erase_old_vaults
-from vaultd.backup.leaving import leaving, unenroll
-from vaultd.backup.own_targets import OwnPlaces
+from vaultd.backup.accounts.enroll import enroll, enroll_all
+from vaultd.backup.accounts.leaving import leaving, unenroll
+from vaultd.backup.upkeep.erasing import erase_old_vaults
+from vaultd.backup.user_targets.run_time import OwnPlaces
 from vaultd.clock import now, rfc3339
 from vaultd.config import Target
 from vaultd.errors import ObjectLocked, PlaceBusy, UsageError
 from vaultd.keys import Secrets
-from vaultd.restore.escrow import escrows
+from vaultd.restore.opening.escrow import escrows
 
 PODMIN = Secrets.from_secret(b"the podmin's key")
 KIT = Secrets.from_secret(b"bob's first kit.")

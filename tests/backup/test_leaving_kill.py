@@ -13,8 +13,8 @@ from tests.backup.test_leaving import KIT, PODMIN, podmin_restores
 from tests.backup.world import World
 from tests.faults.dying import live
 from vaultd.backends.base import Backend
-from vaultd.backends.folder import FolderBackend
-from vaultd.backup.enroll import enroll, enroll_all
+from vaultd.backends.folder.backend import FolderBackend
+from vaultd.backup.accounts.enroll import enroll, enroll_all
 
 SHM = Path("/dev/shm")
 DEATHS = 25

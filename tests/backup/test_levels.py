@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.backup.world import Content, World
-from vaultd.backup.levels import merged
-from vaultd.backup.retention import kept_points, plan
+from vaultd.backup.engine.levels import merged
+from vaultd.backup.engine.retention import kept_points, plan
 from vaultd.config import Retention
 from vaultd.restore.verify import verify_place
-from vaultd.state.points import StoredArchive, StoredBlob, VaultPoint
+from vaultd.state.vaults.points import StoredArchive, StoredBlob, VaultPoint
 from vaultd.vault.reader import ArchiveReader
 
 START = datetime(2026, 1, 1, 3, tzinfo=UTC)
@@ -182,8 +182,8 @@ def test_a_picture_goes_with_the_last_point_that_shows_it(world: World) -> None:
 
 def test_nothing_goes_while_the_run_is_a_dry_one(world: World) -> None:
     from tests.backup.world import POD_KEY
-    from vaultd.backup.forget import forget
-    from vaultd.backup.workbench import open_workbench
+    from vaultd.backup.engine.context import open_workbench
+    from vaultd.backup.upkeep.forget import forget
 
     for day in range(40):
         Clock.at = START + timedelta(days=day)

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from tests.backup.world import POD_KEY, World
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backup.report import Status
-from vaultd.backup.run import run_backup
+from vaultd.backup.run.run import run_backup
 from vaultd.keys import Secrets
 from vaultd.records import Record, encode_record
 from vaultd.restore.snapshot import Snapshot, open_with_kit

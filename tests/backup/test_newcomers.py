@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from tests.backup.test_run import Watched
 from tests.backup.world import World
-from vaultd.backup.leaving import unenroll
+from vaultd.backup.accounts.leaving import unenroll
+from vaultd.backup.accounts.newcomers import count_sentence, names_not_enrolled, welcome
 from vaultd.backup.metrics import metrics_text
-from vaultd.backup.newcomers import count_sentence, names_not_enrolled, welcome
 from vaultd.config import Config, Enroll
 from vaultd.errors import DatabaseError, PlaceError
 from vaultd.keys import Secrets

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vaultd.backup.open_secrets import open_secrets
+from vaultd.backup.checks.open_secrets import open_secrets
 from vaultd.config import DEFAULT_TEXT
 
 SECRET = """

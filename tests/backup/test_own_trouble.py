@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaultd.backup.own_trouble import rests, rests_until
+from vaultd.backup.user_targets.failures import rests, rests_until
 from vaultd.clock import rfc3339
 from vaultd.state.own_targets import SealedTarget
 

@@ -10,7 +10,7 @@ from tests.backup.world import POD_KEY, World
 from tests.faults.backend import Fault, FaultyBackend
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backup.report import RunReport
-from vaultd.backup.run import run_backup
+from vaultd.backup.run.run import run_backup
 from vaultd.selection import Selection
 
 POSTS = Selection(kinds=frozenset(["post"]))

@@ -15,10 +15,10 @@ from msgspec.structs import replace
 from tests.backup.test_pictures import PICTURE, blobs, picture
 from tests.backup.test_run import archives
 from tests.backup.world import POD_KEY, World
-from vaultd.backends.folder import FolderBackend
+from vaultd.backends.folder.backend import FolderBackend
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backup.report import RunReport
-from vaultd.backup.run import run_backup
+from vaultd.backup.run.run import run_backup
 from vaultd.config import Backup
 from vaultd.errors import PlaceError
 from vaultd.restore.verify import verify_place

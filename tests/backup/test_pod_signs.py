@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import demo, pod, vaultd
-from vaultd.backup.pod_signs import host_of, missing_pictures, wrong_url
+from vaultd.backup.checks.pod_signs import host_of, missing_pictures, wrong_url
 from vaultd.sources.diaspora.signs import Signs
 
 __all__ = ["demo", "pod"]

@@ -11,21 +11,21 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
-from vaultd.backends.folder import FolderBackend
-from vaultd.backup import run as run_module
-from vaultd.backup.enroll import enroll
-from vaultd.backup.pool import Pool, open_pool
+from vaultd.backends.folder.backend import FolderBackend
+from vaultd.backup.accounts.enroll import enroll
+from vaultd.backup.checks.checks import open_source, open_targets
 from vaultd.backup.report import AccountReport, RunReport
-from vaultd.backup.run import run_backup
-from vaultd.backup.setup import open_source, open_targets
+from vaultd.backup.run import run as run_module
+from vaultd.backup.run.pool import Pool, open_pool
+from vaultd.backup.run.run import run_backup
 from vaultd.config import Config, build
+from vaultd.demo.schema import create_schema
+from vaultd.demo.world import World
 from vaultd.errors import DatabaseError
 from vaultd.keys import PodKey, Recipient, Secrets
 from vaultd.restore.snapshot import Snapshot, open_with_kit
 from vaultd.restore.verify import verify_place
 from vaultd.state.store import State
-from vaultd.story.schema import create_schema
-from vaultd.story.world import World
 
 ACCOUNTS = 24
 

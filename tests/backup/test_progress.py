@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.backup.world import POD_KEY, World
-from vaultd.backup.progress import RunProgress
 from vaultd.backup.report import AccountReport, Status, unchanged
-from vaultd.backup.run import run_backup
+from vaultd.backup.run.progress import RunProgress
+from vaultd.backup.run.run import run_backup
 
 
 class Clock:

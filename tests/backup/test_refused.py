@@ -13,15 +13,15 @@ from tests.backup.test_passing import TellingSource
 from tests.backup.world import POD_KEY, World
 from tests.sources.test_fingerprints import Pod
 from vaultd.backends.memory import MemoryBackend
-from vaultd.backup.enroll import enroll
+from vaultd.backup.accounts.enroll import enroll
 from vaultd.backup.report import RunReport
-from vaultd.backup.run import run_backup
+from vaultd.backup.run.run import run_backup
 from vaultd.config import Config, StateSection, Target
 from vaultd.config import Pod as PodSection
+from vaultd.demo.pod import POD_URL
 from vaultd.keys import Recipient, Secrets
 from vaultd.sources.base import Changes
 from vaultd.state.store import State
-from vaultd.story.pod import POD_URL
 
 
 def _reasons(state: State) -> dict[str, str]:

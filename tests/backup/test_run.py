@@ -312,7 +312,7 @@ def test_an_archive_that_is_there_already_counts_as_created(world: World) -> Non
 
 def test_a_stop_leaves_the_rest_for_the_next_run(world: World) -> None:
     from tests.backup.world import POD_KEY
-    from vaultd.backup.run import run_backup
+    from vaultd.backup.run.run import run_backup
 
     for name in ("bob", "carol", "dave"):
         world.person(name)

@@ -7,7 +7,7 @@ import pytest
 from tests.backup.world import Content, World
 from tests.faults.backend import Fault, FaultyBackend
 from vaultd.backends.memory import MemoryBackend
-from vaultd.backup.scrub import scrub
+from vaultd.backup.upkeep.scrub import scrub
 from vaultd.restore.verify import verify_place
 
 PICTURE = b"a picture" * 1000

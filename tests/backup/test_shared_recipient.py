@@ -8,11 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from tests.backup.world import POD_KEY, Content, World
-from vaultd.backup.enroll import enroll
-from vaultd.backup.forget import forget
-from vaultd.backup.setup import check_all
+from vaultd.backup.accounts.enroll import enroll
+from vaultd.backup.checks.checks import check_all
+from vaultd.backup.engine.context import open_workbench
 from vaultd.backup.status import account_statuses
-from vaultd.backup.workbench import open_workbench
+from vaultd.backup.upkeep.forget import forget
 from vaultd.config import Retention
 from vaultd.errors import UsageError
 from vaultd.keys import Secrets

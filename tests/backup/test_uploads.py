@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaultd.backup.uploads import MOST_BYTES, Uploads
+from vaultd.backup.engine.upload_limit import MOST_BYTES, Uploads
 
 
 class Watcher:

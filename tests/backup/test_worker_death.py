@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.backup.test_pool import ACCOUNTS, _config, _run, database
-from vaultd.backends.folder import FolderBackend
-from vaultd.backup import run as run_module
-from vaultd.backup.pool import open_pool
+from vaultd.backends.folder.backend import FolderBackend
+from vaultd.backup.run import run as run_module
+from vaultd.backup.run.pool import open_pool
 from vaultd.config import Config
 from vaultd.restore.verify import verify_place
 from vaultd.state.store import State

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from vaultd.backends.base import Backend
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backup.report import RunReport
-from vaultd.backup.run import run_backup
+from vaultd.backup.run.run import run_backup
 from vaultd.config import Config, Limits, Pod, Retention, StateSection, Target
 from vaultd.errors import DamageError, DatabaseError
 from vaultd.keys import PodKey, Secrets

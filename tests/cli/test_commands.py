@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.vault import small_vault as small
-from vaultd.backends.folder import FolderBackend
+from vaultd.backends.folder.backend import FolderBackend
 from vaultd.cli.main import cli
 
 COMMANDS = (

@@ -17,7 +17,7 @@ import pytest
 
 from tests.cli.conftest import vaultd
 from tests.vault import small_vault as small
-from vaultd.backends.folder import FolderBackend
+from vaultd.backends.folder.backend import FolderBackend
 from vaultd.keys import Kit, Secrets, kit
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.backup.world import POD_KEY, FakeSource, World
-from vaultd.backends.folder import FolderBackend
+from vaultd.backends.folder.backend import FolderBackend
 from vaultd.config import Config, Limits, Metrics, Pod, Schedule, StateSection, Target
 from vaultd.daemon.duties import Workshop
 from vaultd.daemon.logs import set_up_logging

@@ -13,7 +13,7 @@ import pytest
 from tests.backup.world import POD_KEY, World
 from vaultd.backends.base import Space
 from vaultd.backends.memory import MemoryBackend
-from vaultd.backup.leaving import unenroll
+from vaultd.backup.accounts.leaving import unenroll
 from vaultd.clock import rfc3339
 from vaultd.daemon.control import Turns
 from vaultd.daemon.duties import Duties, Workshop

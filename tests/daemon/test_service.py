@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.daemon_process import PEOPLE, prepare
-from vaultd.backends.folder import FolderBackend
+from vaultd.backends.folder.backend import FolderBackend
 from vaultd.restore.snapshot import open_with_kit
 from vaultd.state.store import State
 

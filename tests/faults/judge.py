@@ -11,7 +11,7 @@ from tests.faults.backend import Fault
 from tests.faults.model import Broken, Expected, Place, Promise
 from vaultd.backup.report import AccountReport, RunReport, Status, TargetResult
 from vaultd.keys import Secrets
-from vaultd.state.vaults import VaultKey
+from vaultd.state.vaults.vaults import VaultKey
 from vaultd.vault.layout import parse_archive_name, vault_of
 
 PEOPLE: Final = ("alice", "bob")

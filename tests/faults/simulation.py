@@ -17,11 +17,11 @@ from tests.faults.model import Broken, Place
 from tests.faults.states import fresh_state, open_state
 from tests.faults.watched import Watched
 from vaultd.backends.base import Backend
-from vaultd.backends.patient import Patience, PatientBackend
-from vaultd.backup.forget import forget
-from vaultd.backup.run import run_backup
-from vaultd.backup.scrub import scrub
-from vaultd.backup.workbench import open_workbench
+from vaultd.backends.wrappers.retrying import Patience, PatientBackend
+from vaultd.backup.engine.context import open_workbench
+from vaultd.backup.run.run import run_backup
+from vaultd.backup.upkeep.forget import forget
+from vaultd.backup.upkeep.scrub import scrub
 from vaultd.config import Limits, Retention
 from vaultd.selection import EVERYTHING, Selection
 from vaultd.state.database import FILE_NAME

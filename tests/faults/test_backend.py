@@ -10,7 +10,7 @@ import pytest
 from tests.backends import conformance
 from tests.faults.backend import FAULTS, Fate, Fault, FaultyBackend, Killed, as_stream
 from vaultd.backends.base import Backend
-from vaultd.backends.folder import FolderBackend
+from vaultd.backends.folder.backend import FolderBackend
 from vaultd.backends.memory import MemoryBackend
 from vaultd.errors import ObjectExists, ObjectMissing, PlaceError, PlaceFull
 

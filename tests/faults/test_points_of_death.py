@@ -17,7 +17,7 @@ import pytest
 from tests.backup.world import Content, World, _secrets
 from tests.faults.dying import live
 from vaultd.backends.base import Backend
-from vaultd.backends.folder import FolderBackend
+from vaultd.backends.folder.backend import FolderBackend
 from vaultd.config import Limits
 from vaultd.restore.snapshot import Snapshot, Vault, open_with_kit
 from vaultd.restore.verify import verify_place

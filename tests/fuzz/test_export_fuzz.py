@@ -22,10 +22,10 @@ from tests.restore.account import account
 from tests.restore.point import FakePoint
 from vaultd.errors import DamageError, ExportFileError
 from vaultd.records import Record, check_stored, encode_body
-from vaultd.restore.diaspora_archive import write_diaspora
+from vaultd.restore.archive.archive import write_diaspora
 from vaultd.sources.base import singly
-from vaultd.sources.export_file import ExportFileSource
-from vaultd.sources.export_photos import PhotosZip
+from vaultd.sources.export.photos import PhotosZip
+from vaultd.sources.export.source import ExportFileSource
 
 MIB = 2**20
 LIMIT = MIB

@@ -19,7 +19,7 @@ from tests.restore.account import account
 from tests.restore.archive_check import schema_errors
 from tests.restore.point import FakePoint
 from vaultd.records import Json, StoredRecord
-from vaultd.restore.diaspora_archive import write_diaspora
+from vaultd.restore.archive.archive import write_diaspora
 from vaultd.restore.html import write_html
 from vaultd.restore.records_out import write_records
 

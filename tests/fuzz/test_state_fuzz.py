@@ -16,18 +16,18 @@ from hypothesis import strategies as st
 
 from tests.fuzz.mutations import examples, hostile, peak, typed
 from tests.vault.small_vault import Objects
-from vaultd.backup.own_targets import belongs, unsealed
+from vaultd.backup.user_targets.run_time import belongs, unsealed
 from vaultd.errors import DamageError
 from vaultd.keys import SealingKey, Secrets
-from vaultd.restore.account_vault import open_account
+from vaultd.restore.opening.account_vault import open_account
 from vaultd.state.database import FILE_NAME
-from vaultd.state.digests import Digests
-from vaultd.state.index import AccountIndex
+from vaultd.state.index.digests import Digests
+from vaultd.state.index.vault_index import AccountIndex
 from vaultd.state.own_targets import SealedTarget
-from vaultd.state.photos import KnownPhoto, PhotoCache
-from vaultd.state.points import StoredArchive, pack_archives, unpack_archives
 from vaultd.state.store import State
 from vaultd.state.tallies import Counters, Tally
+from vaultd.state.vaults.photos import KnownPhoto, PhotoCache
+from vaultd.state.vaults.points import StoredArchive, pack_archives, unpack_archives
 from vaultd.vault.escrow import escrow_name, open_secret, seal_secret
 
 MIB = 2**20

@@ -19,6 +19,7 @@ from vaultd.records import encode_record
 from vaultd.restore.snapshot import Snapshot, open_with_kit
 from vaultd.restore.verify import Verification, verify_place, verify_records
 from vaultd.vault.blobs import read_blob
+from vaultd.vault.coding.sections import SectionWriter, binding, new_file_key
 from vaultd.vault.compression import compress, decompress
 from vaultd.vault.file_key import wrap_key
 from vaultd.vault.header import Header, decode_header, encode_header
@@ -34,7 +35,6 @@ from vaultd.vault.layout import (
     whole_message,
 )
 from vaultd.vault.manifest import decode_manifest, encode_manifest
-from vaultd.vault.sections import SectionWriter, binding, new_file_key
 
 MIB = 2**20
 SECRETS = Secrets.from_secret(small.SECRET)

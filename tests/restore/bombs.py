@@ -10,16 +10,16 @@ from typing import Final
 import msgspec
 
 from tests.vault import small_vault as small
-from vaultd.backends.folder import FolderBackend
+from vaultd.backends.folder.backend import FolderBackend
 from vaultd.keys import Secrets
 from vaultd.records import Body, encode_record
 from vaultd.vault.blobs import blob_digest, pack_blob
+from vaultd.vault.coding.sections import SectionWriter, binding, new_file_key
 from vaultd.vault.compression import compress
 from vaultd.vault.file_key import wrap_key
 from vaultd.vault.header import Header, encode_header
 from vaultd.vault.layout import ARCHIVE_MAGIC, FRAME_PLAIN, FRAME_RECORDS, SIGNATURE_SIZE
 from vaultd.vault.manifest import ArchiveRef, encode_manifest
-from vaultd.vault.sections import SectionWriter, binding, new_file_key
 from vaultd.vault.writer import PackedObject, archive_name, seal
 
 MiB: Final = 1024 * 1024

@@ -27,8 +27,8 @@ from tests.restore.account import (
 from tests.restore.archive_check import schema_errors, what_the_importer_refuses
 from tests.restore.point import FakeManifest, FakePoint
 from vaultd.records import Body, StoredRecord
-from vaultd.restore.diaspora_archive import write_diaspora
-from vaultd.restore.report import Report, Section
+from vaultd.restore.archive.archive import write_diaspora
+from vaultd.restore.archive.report import Report, Section
 
 FILES = {"v/blob-1": b"picture one", "v/blob-2": b"picture two"}
 

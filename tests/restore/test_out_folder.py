@@ -13,7 +13,7 @@ from tests.restore.account import account
 from tests.restore.point import FakePoint
 from vaultd.errors import UsageError
 from vaultd.restore.html import write_html
-from vaultd.restore.out_folder import MARK, prepare
+from vaultd.restore.output.out_folder import MARK, prepare
 from vaultd.restore.records_out import write_records
 
 FILES = {"v/blob-1": b"picture one", "v/blob-2": b"picture two"}

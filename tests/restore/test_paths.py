@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vaultd.errors import DamageError
-from vaultd.restore.paths import MAX_NAME_BYTES, inside
+from vaultd.restore.output.paths import MAX_NAME_BYTES, inside
 
 BASE = Path("/restore/here")
 

@@ -10,7 +10,7 @@ import pytest
 from tests.vault import small_vault as small
 from vaultd.errors import DamageError, ForgeryError, UsageError, WrongKeyError
 from vaultd.keys import PodKey, Secrets
-from vaultd.restore.account_vault import open_account
+from vaultd.restore.opening.account_vault import open_account
 from vaultd.restore.snapshot import Snapshot, Vault
 from vaultd.vault.escrow import escrow_name, seal_secret
 from vaultd.vault.writer import ArchiveWriter

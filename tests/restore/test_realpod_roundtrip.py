@@ -14,18 +14,18 @@ import pytest
 from tests.conftest import postgres_url_of, run_sql
 from tests.restore.archive_check import schema_errors, what_the_importer_refuses
 from tests.servers import Server
-from vaultd.backup.enroll import enroll
-from vaultd.backup.run import run_backup
-from vaultd.backup.setup import open_source, open_targets
+from vaultd.backup.accounts.enroll import enroll
+from vaultd.backup.checks.checks import open_source, open_targets
+from vaultd.backup.run.run import run_backup
 from vaultd.config import Config, build
+from vaultd.demo.comparison import compare, remember
 from vaultd.keys import PodKey, Recipient, Secrets
-from vaultd.restore.diaspora_archive import write_diaspora
+from vaultd.restore.archive.archive import write_diaspora
 from vaultd.restore.html import write_html
 from vaultd.restore.records_out import write_records
 from vaultd.restore.snapshot import Snapshot, open_with_kit
 from vaultd.restore.verify import verify_place
 from vaultd.state.store import State
-from vaultd.story.comparison import compare, remember
 
 pytestmark = pytest.mark.realpod
 

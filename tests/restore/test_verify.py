@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from tests.vault import small_vault as small
 from vaultd.backends.base import ObjectInfo
-from vaultd.backends.folder import FolderBackend
-from vaultd.backends.patient import PatientBackend
+from vaultd.backends.folder.backend import FolderBackend
+from vaultd.backends.wrappers.retrying import PatientBackend
 from vaultd.errors import PlaceError
 from vaultd.restore import verify
 from vaultd.restore.forks import in_forks

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from tests.servers import start_postgresql
 from tests.sources.test_fingerprints import TABLES, Edits, Pod
 from vaultd.sources.base import ANY
-from vaultd.sources.diaspora import row_versions
+from vaultd.sources.diaspora.changes import row_versions
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_what_is_not_of_this_server_or_too_old_names_anybody(
     assert pod.source.changes(since).usernames is None
     monkeypatch.undo()
     assert pod.source.changes(since).usernames == frozenset()
-    monkeypatch.setattr("vaultd.sources.diaspora.changes.OLDEST", (99,))
+    monkeypatch.setattr("vaultd.sources.diaspora.changes.candidates.OLDEST", (99,))
     assert pod.source.changes(since) == ANY
 
 

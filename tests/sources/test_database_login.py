@@ -10,11 +10,11 @@ import pytest
 
 from tests.servers import Server
 from tests.sources.test_diaspora_engines import _build
-from vaultd.backup.setup import open_source
+from vaultd.backup.checks.checks import open_source
 from vaultd.config import Config, Pod, Target
+from vaultd.demo.pod import POD_URL
+from vaultd.demo.schema import RELEASES
 from vaultd.errors import ConfigError, DatabaseError
-from vaultd.story.pod import POD_URL
-from vaultd.story.schema import RELEASES
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
 PASSWORD = "it's 50 % of @ll: /?#"

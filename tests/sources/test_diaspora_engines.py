@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
+from vaultd.demo.pod import POD_URL, populate
+from vaultd.demo.schema import RELEASES, create_schema
+from vaultd.demo.world import World
 from vaultd.errors import DatabaseError
 from vaultd.records import KINDS, Record
 from vaultd.sources.base import Trouble, singly
 from vaultd.sources.diaspora import DiasporaSource
 from vaultd.sources.diaspora.database import open_engine
-from vaultd.story.pod import POD_URL, populate
-from vaultd.story.schema import RELEASES, create_schema
-from vaultd.story.world import World
 
 Found = dict[tuple[str, str, str], Record]
 _SAME = "aspect block followed_tag preference role audience known_pods".split()

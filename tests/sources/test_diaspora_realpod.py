@@ -20,7 +20,7 @@ from vaultd.records import Record, merged
 from vaultd.sources.base import singly
 from vaultd.sources.diaspora import DiasporaSource
 from vaultd.sources.diaspora.database import open_engine
-from vaultd.sources.diaspora.relayables import signed_text
+from vaultd.sources.diaspora.records.relayables import signed_text
 
 pytestmark = pytest.mark.realpod
 

@@ -12,8 +12,11 @@ from sqlalchemy import Boolean, Connection, Table, case, delete, insert, select,
 from sqlalchemy.exc import IntegrityError
 
 from tests.sources.test_fingerprints import TABLES, Bodies, Pod, pod
-from vaultd.sources.diaspora import DiasporaSource, changes, fingerprints, moment
-from vaultd.story.pod import POD_URL
+from vaultd.demo.pod import POD_URL
+from vaultd.sources.diaspora import DiasporaSource
+from vaultd.sources.diaspora.changes import candidates as changes
+from vaultd.sources.diaspora.changes import fingerprints
+from vaultd.sources.diaspora.changes import write_position as moment
 
 __all__ = ["pod"]
 

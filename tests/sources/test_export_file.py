@@ -17,10 +17,10 @@ from tests.restore.archive_check import SHARED, schema_errors, what_the_importer
 from tests.restore.point import FakeManifest, FakePoint
 from vaultd.errors import ExportFileError
 from vaultd.records import Record, StoredRecord, check_stored, encode_body
-from vaultd.restore.diaspora_archive import write_diaspora
-from vaultd.restore.report import Section
+from vaultd.restore.archive.archive import write_diaspora
+from vaultd.restore.archive.report import Section
 from vaultd.sources.base import Trouble
-from vaultd.sources.export_file import ExportFileSource
+from vaultd.sources.export.source import ExportFileSource
 
 LIMIT = 4_000_000
 EXPORTS = SHARED / "pods" / "exports"

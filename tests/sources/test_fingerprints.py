@@ -29,17 +29,17 @@ from sqlalchemy import (
     update,
 )
 
+from vaultd.demo.pod import POD_URL, populate
+from vaultd.demo.schema import build_schema, create_schema
+from vaultd.demo.world import World
 from vaultd.records import Record, encode_body
 from vaultd.sources.base import singly
 from vaultd.sources.diaspora import DiasporaSource
-from vaultd.sources.diaspora import fingerprints as module
 from vaultd.sources.diaspora.batch import NOISE
+from vaultd.sources.diaspora.changes import fingerprints as module
+from vaultd.sources.diaspora.changes.hashing import Hasher
 from vaultd.sources.diaspora.database import open_engine
-from vaultd.sources.diaspora.hashing import Hasher
-from vaultd.sources.export_file import ExportFileSource
-from vaultd.story.pod import POD_URL, populate
-from vaultd.story.schema import build_schema, create_schema
-from vaultd.story.world import World
+from vaultd.sources.export.source import ExportFileSource
 
 _MOMENT = datetime(2020, 1, 1)  # noqa: DTZ001 - the database has no zones
 Bodies = dict[int, dict[tuple[str, str], bytes]]

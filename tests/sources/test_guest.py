@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
+from vaultd.demo.pod import POD_URL
+from vaultd.demo.schema import create_schema
+from vaultd.demo.world import World
 from vaultd.errors import DatabaseError
 from vaultd.sources.base import singly
-from vaultd.sources.diaspora import DiasporaSource, guest
+from vaultd.sources.diaspora import DiasporaSource
+from vaultd.sources.diaspora import limits as guest
 from vaultd.sources.diaspora.database import open_engine, snapshot
-from vaultd.sources.diaspora.guest import Limits, Pace
-from vaultd.story.pod import POD_URL
-from vaultd.story.schema import create_schema
-from vaultd.story.world import World
+from vaultd.sources.diaspora.limits import Limits, Pace
 
 _LOCK = {
     "postgresql": "LOCK TABLE users IN ACCESS EXCLUSIVE MODE",

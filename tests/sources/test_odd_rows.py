@@ -13,14 +13,14 @@ import pytest
 from sqlalchemy import Column, Date, DateTime, Engine, Table, create_engine, text
 from sqlalchemy.schema import CreateTable
 
+from vaultd.demo.pod import POD_URL
+from vaultd.demo.schema import build_schema
+from vaultd.demo.world import World
 from vaultd.records import Record, encode_record, merged
 from vaultd.sources.base import singly
 from vaultd.sources.diaspora import DiasporaSource
 from vaultd.sources.diaspora.database import open_engine
 from vaultd.sources.diaspora.schema import NEEDED, OPTIONAL
-from vaultd.story.pod import POD_URL
-from vaultd.story.schema import build_schema
-from vaultd.story.world import World
 
 Keys = set[tuple[str, str, str]]
 # Columns by which rows are found or called: with others a row is nobody's, or another record.

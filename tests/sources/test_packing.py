@@ -7,13 +7,13 @@ from pathlib import Path
 
 from sqlalchemy import create_engine
 
+from vaultd.demo.pod import POD_URL
+from vaultd.demo.schema import create_schema
+from vaultd.demo.world import World
 from vaultd.records import Body, Record, Records, encode_record
 from vaultd.sources.base import SourceAccount, singly
 from vaultd.sources.diaspora import DiasporaSource
-from vaultd.sources.diaspora.packing import packed
-from vaultd.story.pod import POD_URL
-from vaultd.story.schema import create_schema
-from vaultd.story.world import World
+from vaultd.sources.diaspora.records.packing import packed
 
 ADA = SourceAccount(1, "ada", "ada@pod.example", "a" * 32, "PEM", "active")
 

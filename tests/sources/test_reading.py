@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, event
 
+from vaultd.demo.pod import POD_URL
+from vaultd.demo.schema import create_schema
+from vaultd.demo.world import World
 from vaultd.records import Record, encode_body
 from vaultd.sources.base import singly
 from vaultd.sources.diaspora import DiasporaSource
-from vaultd.sources.diaspora.received import LocalKeys
-from vaultd.story.pod import POD_URL
-from vaultd.story.schema import create_schema
-from vaultd.story.world import World
+from vaultd.sources.diaspora.records.received import LocalKeys
 
 # All records of the real pods but `known_pods`, as a reader made them that was looked at.
 GOLDEN = {

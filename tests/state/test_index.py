@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaultd.errors import DamageError
-from vaultd.state.digests import Digests
-from vaultd.state.index import AccountIndex, Change
-from vaultd.state.packed_ids import pack_id, pack_ids, unpack_ids
-from vaultd.state.photos import KnownPhoto, PhotoCache
+from vaultd.state.index.digests import Digests
+from vaultd.state.index.packed_ids import pack_id, pack_ids, unpack_ids
+from vaultd.state.index.vault_index import AccountIndex, Change
+from vaultd.state.vaults.photos import KnownPhoto, PhotoCache
 
 DIGESTS = Digests(b"s" * 32)
 IDS = st.one_of(

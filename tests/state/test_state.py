@@ -19,10 +19,10 @@ from vaultd.state.database import FILE_NAME
 from vaultd.state.journal import Result
 from vaultd.state.key_file import KEY_FILE
 from vaultd.state.models import Base
-from vaultd.state.points import StoredArchive, VaultPoint
 from vaultd.state.store import Enrollment, State
 from vaultd.state.upgrade import HEAD
-from vaultd.state.vaults import Staged
+from vaultd.state.vaults.points import StoredArchive, VaultPoint
+from vaultd.state.vaults.vaults import Staged
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from alembic.config import Config
 from sqlalchemy import create_engine
 
 from vaultd.state.database import FILE_NAME
-from vaultd.state.digests import Digests
-from vaultd.state.index import AccountIndex, Change
-from vaultd.state.packed_ids import pack_id
+from vaultd.state.index.digests import Digests
+from vaultd.state.index.packed_ids import pack_id
+from vaultd.state.index.vault_index import AccountIndex, Change
 from vaultd.state.store import State
 
 

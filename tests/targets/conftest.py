@@ -16,8 +16,8 @@ from tests.backends.servers.moto_s3 import Moto, start_moto
 from tests.backends.servers.running import PASSWORD, USER, Running
 from tests.backends.servers.wsgidav_server import start_wsgidav
 from vaultd.backends.base import Backend
-from vaultd.backends.patient import Patience, PatientBackend
-from vaultd.backends.place import open_place
+from vaultd.backends.opening import open_place
+from vaultd.backends.wrappers.retrying import Patience, PatientBackend
 from vaultd.config import Target
 
 QUICK = Patience(tries=10, first=0.01, longest=0.1, budget=60)

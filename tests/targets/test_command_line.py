@@ -13,11 +13,11 @@ import pytest
 
 from tests.cli.conftest import demo, pod
 from tests.targets.conftest import FarPlace
-from vaultd.backup import run as run_module
-from vaultd.backup.own_setting import list_own_targets, open_own_target, set_own_target
-from vaultd.backup.pool import open_pool
-from vaultd.backup.run import run_backup
-from vaultd.backup.setup import open_source, open_targets
+from vaultd.backup.checks.checks import open_source, open_targets
+from vaultd.backup.run import run as run_module
+from vaultd.backup.run.pool import open_pool
+from vaultd.backup.run.run import run_backup
+from vaultd.backup.user_targets.settings import list_own_targets, open_own_target, set_own_target
 from vaultd.config import Config, load
 from vaultd.keys import PodKey
 from vaultd.state.store import State

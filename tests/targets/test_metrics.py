@@ -13,7 +13,7 @@ import pytest
 
 from tests.backup.world import World
 from tests.targets.conftest import QUICK, FarPlace
-from vaultd.backends.patient import PatientBackend
+from vaultd.backends.wrappers.retrying import PatientBackend
 from vaultd.backup.metrics import metrics_text, write_metrics
 from vaultd.config import Metrics
 from vaultd.errors import PlaceError

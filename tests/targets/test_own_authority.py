@@ -13,8 +13,8 @@ import pytest
 
 from tests.backends.servers.certificates import Authority
 from tests.targets.test_target_trouble import Refusing
-from vaultd.backends.given_certificate import MOST, as_file
-from vaultd.backends.place import Guard, open_place
+from vaultd.backends.opening import Guard, open_place
+from vaultd.backends.transport.given_certificate import MOST, as_file
 from vaultd.config import Target
 from vaultd.errors import UsageError
 

@@ -15,9 +15,9 @@ from tests.backends.servers.raw_tcp import read_request, serve
 from tests.backends.servers.running import USER, Running
 from tests.backup.world import World
 from tests.targets.test_own_targets import Give, configure, give, own_content, result, world
-from vaultd.backup.own_setting import open_own_target
-from vaultd.backup.own_targets import belongs
 from vaultd.backup.report import Status
+from vaultd.backup.user_targets.run_time import belongs
+from vaultd.backup.user_targets.settings import open_own_target
 from vaultd.clock import now, rfc3339
 from vaultd.config import OWN
 from vaultd.errors import PlaceBusy
@@ -29,7 +29,7 @@ __all__ = ["give", "world"]
 
 @pytest.fixture(autouse=True)
 def one_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vaultd.backup.own_targets._TRIES", 1)
+    monkeypatch.setattr("vaultd.backup.user_targets.run_time._TRIES", 1)
 
 
 def turn_bad(world: World, url: str, **more: object) -> None:

@@ -14,20 +14,20 @@ import pytest
 from tests.backends.servers.running import PASSWORD, USER, Running
 from tests.backup.world import POD_KEY, Content, World
 from vaultd.backends.memory import MemoryBackend
-from vaultd.backup.forget import forget
-from vaultd.backup.own_setting import (
+from vaultd.backup.checks.checks import check_all
+from vaultd.backup.engine.context import open_workbench
+from vaultd.backup.report import AccountReport, RunReport, Status
+from vaultd.backup.status import account_statuses
+from vaultd.backup.upkeep.forget import forget
+from vaultd.backup.upkeep.scrub import scrub
+from vaultd.backup.user_targets.run_time import OwnPlaces
+from vaultd.backup.user_targets.settings import (
     list_own_targets,
     open_own_target,
     remove_own_target,
     reseal_own_targets,
     set_own_target,
 )
-from vaultd.backup.own_targets import OwnPlaces
-from vaultd.backup.report import AccountReport, RunReport, Status
-from vaultd.backup.scrub import scrub
-from vaultd.backup.setup import check_all
-from vaultd.backup.status import account_statuses
-from vaultd.backup.workbench import open_workbench
 from vaultd.config import OWN, Retention, UserTargets
 from vaultd.errors import ConfigError, PlaceError, PlaceRefused, UsageError
 from vaultd.restore.verify import verify_place

@@ -18,18 +18,18 @@ from tests.cli.conftest import demo, pod
 from tests.targets.conftest import FarPlace
 from tests.targets.test_command_line import _with_own_targets, vaultd, with_two_workers
 from tests.targets.test_own_targets import Give, configure, give, own_content, result, world
-from vaultd.backup.forget import forget
+from vaultd.backup.checks.checks import open_source, open_targets
+from vaultd.backup.engine.context import open_workbench
 from vaultd.backup.metrics import metrics_text
-from vaultd.backup.own_setting import list_own_targets, open_own_target, set_own_target
-from vaultd.backup.own_targets import OwnPlaces
-from vaultd.backup.own_trouble import OwnFailure
-from vaultd.backup.pool import open_pool
 from vaultd.backup.report import AccountReport, RunReport, Status, failed_at
-from vaultd.backup.run import run_backup
-from vaultd.backup.scrub import scrub
-from vaultd.backup.setup import open_source, open_targets
+from vaultd.backup.run.pool import open_pool
+from vaultd.backup.run.run import run_backup
 from vaultd.backup.status import account_statuses
-from vaultd.backup.workbench import open_workbench
+from vaultd.backup.upkeep.forget import forget
+from vaultd.backup.upkeep.scrub import scrub
+from vaultd.backup.user_targets.failures import OwnFailure
+from vaultd.backup.user_targets.run_time import OwnPlaces
+from vaultd.backup.user_targets.settings import list_own_targets, open_own_target, set_own_target
 from vaultd.clock import parse_rfc3339, rfc3339
 from vaultd.config import OWN
 from vaultd.errors import PlaceBusy
@@ -43,7 +43,7 @@ _numbers = count()
 
 @pytest.fixture
 def proxy(wsgidav: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    monkeypatch.setattr("vaultd.backup.own_targets._TRIES", 1)
+    monkeypatch.setattr("vaultd.backup.user_targets.run_time._TRIES", 1)
     with Proxy(int(wsgidav.url.rpartition(":")[2])) as proxy:
         yield proxy
 

@@ -17,10 +17,10 @@ from tests.backends.servers.swift_s3 import ACCESS_KEY, REGION, SECRET_KEY, star
 from tests.backup.world import World
 from vaultd.backends.base import Backend, Space
 from vaultd.backends.memory import MemoryBackend
-from vaultd.backends.place import open_place
+from vaultd.backends.opening import open_place
+from vaultd.backup.checks.checks import check_all
 from vaultd.backup.report import AccountReport, RunReport, Status, TargetResult
 from vaultd.backup.room import Room, Rooms
-from vaultd.backup.setup import check_all
 from vaultd.config import Target
 from vaultd.errors import PlaceFull
 from vaultd.restore.verify import verify_place

@@ -13,10 +13,10 @@ import pytest
 from tests.backends.test_border import FOREIGN
 from tests.backup.world import World
 from vaultd.backends.memory import MemoryBackend
-from vaultd.backends.patient import Patience, PatientBackend
-from vaultd.backends.place import open_place
+from vaultd.backends.opening import open_place
+from vaultd.backends.wrappers.retrying import Patience, PatientBackend
+from vaultd.backup.checks.checks import open_targets
 from vaultd.backup.report import Status
-from vaultd.backup.setup import open_targets
 from vaultd.backup.target_trouble import by_target
 from vaultd.config import Target
 from vaultd.errors import PlaceBusy

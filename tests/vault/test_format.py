@@ -15,9 +15,9 @@ from vaultd.records import Body, encode_record
 from vaultd.restore.snapshot import Snapshot, open_with_kit
 from vaultd.restore.verify import verify_place
 from vaultd.vault.blobs import read_blob
+from vaultd.vault.coding.padme import padme
 from vaultd.vault.compression import compress, decompress
 from vaultd.vault.layout import FRAME_PLAIN
-from vaultd.vault.padme import padme
 from vaultd.vault.reader import ArchiveReader
 from vaultd.vault.writer import ArchiveWriter
 
@@ -246,7 +246,7 @@ def test_any_bytes_as_an_archive_give_a_typed_error(data: bytes) -> None:
 @settings(deadline=None)
 def test_any_bytes_as_records_give_records_or_a_typed_error(data: bytes) -> None:
     from vaultd.records import record_unpacker
-    from vaultd.vault.sections import SectionWriter, binding, new_file_key
+    from vaultd.vault.coding.sections import SectionWriter, binding, new_file_key
 
     secrets = Secrets.from_secret(small.SECRET)
     packed = small.pack(secrets, small.POD_KEY, 1, None, (), [], {})

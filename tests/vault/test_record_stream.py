@@ -20,8 +20,8 @@ from vaultd.records import (
     check_stored,
     record_unpacker,
 )
+from vaultd.vault.coding.record_stream import RecordStream
 from vaultd.vault.layout import FRAME_PLAIN
-from vaultd.vault.record_stream import RecordStream
 
 SCALARS = (
     st.none()

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from vaultd.backup.newcomers import count_sentence
+from vaultd.backup.accounts.newcomers import count_sentence
+from vaultd.backup.counting import rooms
 from vaultd.backup.pace import PAUSED
 from vaultd.backup.status import AccountStatus
-from vaultd.backup.tally import rooms
 from vaultd.clock import now, parse_rfc3339, rfc3339
 from vaultd.config import Config
 from vaultd.sizes import plural, shown_age

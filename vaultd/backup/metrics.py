@@ -11,8 +11,8 @@ from typing import Final
 
 from vaultd import __version__
 from vaultd.backup.health import FEW_PICTURES
-from vaultd.backup.own_trouble import own_failures
 from vaultd.backup.pace import PAUSED
+from vaultd.backup.user_targets.failures import own_failures
 from vaultd.clock import parse_rfc3339
 from vaultd.config import OWN, Config
 from vaultd.errors import PlaceError

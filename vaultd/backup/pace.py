@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
-from vaultd.backends.watched_data import WatchedData
+from vaultd.backends.transport.watched_data import WatchedData
 
 PAUSED: Final = "paused"
 _NAP: Final = 2.0

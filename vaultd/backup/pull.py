@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from vaultd.backends.base import Backend
-from vaultd.backup.enroll import enroll
+from vaultd.backup.accounts.enroll import enroll
 from vaultd.backup.report import RunReport
-from vaultd.backup.run import run_backup
+from vaultd.backup.run.run import run_backup
 from vaultd.config import build
 from vaultd.keys import PodKey, Secrets, owner_signing_seed
-from vaultd.sources.export_file import ExportFileSource
+from vaultd.sources.export.source import ExportFileSource
 from vaultd.state.lock import StateLock
 from vaultd.state.store import State
 

@@ -9,11 +9,11 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from vaultd.backup.own_trouble import ALARM, OwnFailures
 from vaultd.backup.room import Room
+from vaultd.backup.user_targets.failures import ALARM, OwnFailures
 from vaultd.config import OWN
 from vaultd.errors import AccountError, PlaceError, VaultdError, whereabouts
-from vaultd.state.old_vaults import OldVault
+from vaultd.state.vaults.old_vaults import OldVault
 
 Changes: TypeAlias = "dict[str, tuple[int, int, int]]"
 _decoder: Final = msgspec.msgpack.Decoder(dict[str, tuple[int, int, int]])

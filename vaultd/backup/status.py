@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-from vaultd.backup.own_trouble import OwnFailure, failure
-from vaultd.backup.sharing import shared_sentence
-from vaultd.backup.tally import rooms
+from vaultd.backup.accounts.sharing import shared_sentence
+from vaultd.backup.counting import rooms
+from vaultd.backup.user_targets.failures import OwnFailure, failure
 from vaultd.clock import now, parse_rfc3339
 from vaultd.config import OWN, Config
 from vaultd.state.store import State

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vaultd.backends.place_url import parse_place
-from vaultd.backup.enroll import RECOVERY_FILE
+from vaultd.backup.accounts.enroll import RECOVERY_FILE
 from vaultd.cli.privileges import service_user
 from vaultd.config import DEFAULT_TEXT, Config
 from vaultd.errors import ConfigError, UsageError

@@ -53,7 +53,7 @@ def open_kit(
     """
     from vaultd.cli.kit_option import read_kit
     from vaultd.keys import Secrets, parse_pod_key
-    from vaultd.restore.account_vault import open_account
+    from vaultd.restore.opening.account_vault import open_account
 
     kit = read_kit(kit_source)
     pods = [parse_pod_key(text) for text in (*kit.pod_keys, *pod_keys)]

@@ -16,16 +16,16 @@ from vaultd.errors import UsageError, VaultdError
 from vaultd.printable import trace_without_values
 
 _MODULES: Final = {
-    "setup_commands": ("init", "check", "keygen", "recipient"),
-    "status_command": ("status",),
-    "pod_commands": ("enroll", "backup", "run", "pause", "resume"),
-    "account_commands": ("unenroll",),
-    "upkeep_commands": ("forget", "scrub"),
-    "restore_commands": ("archives", "verify", "restore"),
-    "place_commands": ("copy", "connect"),
-    "pull_commands": ("pull",),
-    "target_commands": ("target",),
-    "story_command": ("demo",),
+    "setup": ("init", "check", "keygen", "recipient"),
+    "status": ("status",),
+    "pod": ("enroll", "backup", "run", "pause", "resume"),
+    "account": ("unenroll",),
+    "upkeep": ("forget", "scrub"),
+    "restore": ("archives", "verify", "restore"),
+    "place": ("copy", "connect"),
+    "pull": ("pull",),
+    "target": ("target",),
+    "demo": ("demo",),
 }
 _HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -50,7 +50,7 @@ class _Commands(click.Group):
         if cmd_name not in _HOME:
             return None
         commands: tuple[click.Command, ...] = import_module(
-            f"vaultd.cli.{_HOME[cmd_name]}"
+            f"vaultd.cli.commands.{_HOME[cmd_name]}"
         ).COMMANDS
         return next(command for command in commands if command.name == cmd_name)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from vaultd.backends.base import Backend
-from vaultd.backends.place import open_place
+from vaultd.backends.opening import open_place
 from vaultd.cli.workplace import load_config
 from vaultd.errors import ConfigError, PlaceRefused, UsageError
 
@@ -60,7 +60,7 @@ def place_of(
             "--config FILE the name of a target.",
         ) from None
     if text.endswith(_OWN):
-        from vaultd.backup.own_setting import open_own_target
+        from vaultd.backup.user_targets.settings import open_own_target
         from vaultd.state.store import State
 
         state = State(Path(config.state.path))

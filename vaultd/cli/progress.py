@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from vaultd.backup.progress import RunProgress
+from vaultd.backup.run.progress import RunProgress
 from vaultd.cli.output import is_live, plural, size
 
 WAYS: Final = ("auto", "bar", "json", "none")

@@ -11,16 +11,16 @@ from datetime import timedelta
 from typing import Final
 
 from vaultd.backends.base import Backend
-from vaultd.backup.erasing import erase_old_vaults
+from vaultd.backup.accounts.newcomers import count_sentence, welcome
+from vaultd.backup.counting import ask_targets
 from vaultd.backup.metrics import write_metrics
-from vaultd.backup.newcomers import count_sentence, welcome
-from vaultd.backup.own_targets import OwnPlaces
-from vaultd.backup.pool import open_pool
 from vaultd.backup.report import RunReport
-from vaultd.backup.run import run_backup
-from vaultd.backup.scrub import scrub
-from vaultd.backup.tally import ask_targets
+from vaultd.backup.run.pool import open_pool
+from vaultd.backup.run.run import run_backup
 from vaultd.backup.target_trouble import by_target
+from vaultd.backup.upkeep.erasing import erase_old_vaults
+from vaultd.backup.upkeep.scrub import scrub
+from vaultd.backup.user_targets.run_time import OwnPlaces
 from vaultd.clock import now
 from vaultd.config import Config
 from vaultd.daemon.control import Turns
@@ -31,8 +31,8 @@ from vaultd.errors import DatabaseError, VaultdError, whereabouts
 from vaultd.keys import PodKey
 from vaultd.sizes import plural
 from vaultd.sources.base import Source
-from vaultd.state.old_vaults import OldVault
 from vaultd.state.store import State
+from vaultd.state.vaults.old_vaults import OldVault
 
 _ERASE_AGAIN: Final = timedelta(hours=1)
 _WELCOME_AGAIN: Final = timedelta(hours=1)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from vaultd.backup.setup import open_source, open_targets
+from vaultd.backup.checks.checks import open_source, open_targets
 from vaultd.clock import now
 from vaultd.config import Config, load
 from vaultd.daemon.clockwork import Clockwork

@@ -30,7 +30,7 @@ Format: TypeAlias = "Callable[[RestorePoint, Path, Options], Written]"
 
 
 def _diaspora(point: RestorePoint, out: Path, options: Options) -> Written:
-    from vaultd.restore.diaspora_archive import write_diaspora
+    from vaultd.restore.archive.archive import write_diaspora
 
     report = write_diaspora(point, out, email=options.email)
     return Written(report.counts, report.obstacles)

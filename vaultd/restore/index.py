@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from vaultd.records import Body
-from vaultd.restore.scratch import Sealer, scratch_database
+from vaultd.restore.output.scratch import Sealer, scratch_database
 
 _TABLES: Final = """
 CREATE TABLE photo (guid TEXT, post TEXT, at TEXT, body BLOB);

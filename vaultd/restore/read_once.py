@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 from vaultd.records import Body, StoredRecord
-from vaultd.restore.faults import Faults
+from vaultd.restore.output.faults import Faults
+from vaultd.restore.output.scratch import Sealer, scratch_database
 from vaultd.restore.point import PointManifest, RestorePoint
-from vaultd.restore.scratch import Sealer, scratch_database
 
 _TABLES: Final = """
 CREATE TABLE page (kind TEXT, records BLOB);

@@ -14,9 +14,9 @@ from typing import BinaryIO, Final
 import msgspec
 
 from vaultd.records import StoredRecord
-from vaultd.restore.faults import Faults
+from vaultd.restore.output.faults import Faults
+from vaultd.restore.output.private_file import private_file
 from vaultd.restore.point import RestorePoint
-from vaultd.restore.private_file import private_file
 
 RECORDS: Final = "records.jsonl"
 SUMMARY: Final = "summary.json"

@@ -31,8 +31,8 @@ from vaultd.keys import Secrets, fingerprint
 from vaultd.records import Body, StoredRecord
 from vaultd.restore.seen import Seen
 from vaultd.selection import EVERYTHING, Selection
-from vaultd.vault.allowance import Allowance
 from vaultd.vault.blobs import read_blob
+from vaultd.vault.coding.allowance import Allowance
 from vaultd.vault.listing import (
     MAX_PROBLEMS,
     Entry,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
-from vaultd.backends.folder import FolderBackend
+from vaultd.backends.folder.backend import FolderBackend
 from vaultd.errors import DamageError, ObjectMissing, TooLargeError, VaultdError
 from vaultd.restore.forks import in_forks
 from vaultd.vault.header import Header
@@ -108,7 +108,7 @@ def _is_folder(place: Place) -> bool:
     """Whether forks can use a place side by side: they would share another's connections."""
     if isinstance(place, FolderBackend):
         return True
-    from vaultd.backends.patient import PatientBackend
+    from vaultd.backends.wrappers.retrying import PatientBackend
 
     return isinstance(place, PatientBackend) and isinstance(place.inner, FolderBackend)
 

@@ -15,17 +15,17 @@ from vaultd.clock import now, rfc3339
 from vaultd.errors import UsageError
 from vaultd.state.census import Census
 from vaultd.state.database import Database, parts
-from vaultd.state.digests import Digests
-from vaultd.state.doomed import Doomed
+from vaultd.state.index.digests import Digests
 from vaultd.state.journal import Journal
 from vaultd.state.marks import WATERMARK, Marks
 from vaultd.state.models import EnrollmentRow, OptOutRow, VaultRow, WatermarkRow
-from vaultd.state.old_vaults import OldVault, OldVaults, remember, use_again
 from vaultd.state.own_targets import OwnTargets
 from vaultd.state.probes import Probes
 from vaultd.state.suspects import Suspects
 from vaultd.state.tallies import Tallies
-from vaultd.state.vaults import Vaults
+from vaultd.state.vaults.old_vaults import OldVault, OldVaults, remember, use_again
+from vaultd.state.vaults.pending_deletions import Doomed
+from vaultd.state.vaults.vaults import Vaults
 
 
 @dataclass(frozen=True, slots=True)

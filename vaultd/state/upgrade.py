@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, inspect, text
 
 from vaultd.errors import UsageError
-from vaultd.state.piece_seal import PieceSeal
+from vaultd.state.index.piece_seal import PieceSeal
 
 HEAD: Final = "0011"  # a test compares it with the newest file in migrations/versions
 

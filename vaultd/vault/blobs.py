@@ -10,6 +10,8 @@ from typing import BinaryIO, Final
 from vaultd.errors import DamageError, ForgeryError
 from vaultd.keys import PodKey, Recipient, Secrets
 from vaultd.vault.clear_header import unknown_pod
+from vaultd.vault.coding.secretstream import ObjectStream
+from vaultd.vault.coding.sections import SectionWriter, binding, new_file_key, read_section
 from vaultd.vault.file_key import unwrap_key, wrap_key
 from vaultd.vault.header import Header, decode_header, encode_header, verify
 from vaultd.vault.layout import (
@@ -23,8 +25,6 @@ from vaultd.vault.layout import (
     whole_message,
 )
 from vaultd.vault.place import Place
-from vaultd.vault.sections import SectionWriter, binding, new_file_key, read_section
-from vaultd.vault.stream import ObjectStream
 from vaultd.vault.writer import PackedObject, seal
 
 _READ: Final = FRAME_PLAIN - 1

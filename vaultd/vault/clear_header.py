@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from vaultd.errors import DamageError, ForgeryError
+from vaultd.vault.coding.secretstream import ObjectStream
 from vaultd.vault.header import Header, decode_header
 from vaultd.vault.layout import ARCHIVE_MAGIC, MAX_HEADER, parse_archive_name
-from vaultd.vault.stream import ObjectStream
 
 
 def read_clear_header(stream: ObjectStream, name: str) -> tuple[Header, bytes]:

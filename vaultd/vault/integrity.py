@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vaultd.errors import DamageError
 from vaultd.vault.clear_header import read_clear_header
+from vaultd.vault.coding.secretstream import ObjectStream
 from vaultd.vault.header import Header, decode_header, verify
 from vaultd.vault.layout import (
     BLOB_MAGIC,
@@ -14,7 +15,6 @@ from vaultd.vault.layout import (
     whole_message,
 )
 from vaultd.vault.place import Place
-from vaultd.vault.stream import ObjectStream
 
 
 def check_archive(place: Place, name: str, size: int) -> Header:

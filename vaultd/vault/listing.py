@@ -10,10 +10,10 @@ import msgspec
 
 from vaultd.errors import DamageError, ObjectMissing, PlaceError, VaultdError
 from vaultd.vault.clear_header import read_clear_header
+from vaultd.vault.coding.secretstream import ObjectStream
 from vaultd.vault.header import Header
 from vaultd.vault.layout import parse_archive_name, vault_of
 from vaultd.vault.place import Place
-from vaultd.vault.stream import ObjectStream
 
 MAX_OBJECTS: Final = 500_000  # of one vault: ten years of days and half a million pictures
 MAX_PROBLEMS: Final = 1_000

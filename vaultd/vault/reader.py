@@ -12,8 +12,11 @@ from itertools import chain
 from vaultd.errors import DamageError, WrongKeyError
 from vaultd.keys import Secrets
 from vaultd.records import StoredRecord
-from vaultd.vault.allowance import RECORD, Allowance
 from vaultd.vault.clear_header import read_clear_header, unknown_pod
+from vaultd.vault.coding.allowance import RECORD, Allowance
+from vaultd.vault.coding.record_stream import RecordStream
+from vaultd.vault.coding.secretstream import ObjectStream
+from vaultd.vault.coding.sections import binding, read_section
 from vaultd.vault.compression import decompress
 from vaultd.vault.file_key import unwrap_key
 from vaultd.vault.header import verify
@@ -27,9 +30,6 @@ from vaultd.vault.layout import (
 )
 from vaultd.vault.manifest import Manifest, decode_manifest
 from vaultd.vault.place import Place
-from vaultd.vault.record_stream import RecordStream
-from vaultd.vault.sections import binding, read_section
-from vaultd.vault.stream import ObjectStream
 
 
 class ArchiveReader:

@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 
 from vaultd.keys import PodKey, Recipient
 from vaultd.records import Body, encode_record
+from vaultd.vault.coding.sections import SectionWriter, binding, new_file_key
 from vaultd.vault.compression import compress, frames_of
 from vaultd.vault.file_key import wrap_key
 from vaultd.vault.header import Header, encode_header
@@ -26,7 +27,6 @@ from vaultd.vault.layout import (
     whole_message,
 )
 from vaultd.vault.manifest import Manifest, encode_manifest
-from vaultd.vault.sections import SectionWriter, binding, new_file_key
 
 _COPY: Final = 1024 * 1024
 

@@ -18,7 +18,7 @@ from tests.backends.servers.certificates import Authority
 from tests.backends.servers.http_front import HttpFront
 from tests.backends.servers.moto_s3 import Moto, start_moto
 from tests.backends.servers.swift_s3 import ACCESS_KEY, REGION, SECRET_KEY, Swift, start_swift
-from vaultd.backends.s3 import S3Settings
+from vaultd.backends.s3.backend import S3Settings
 
 _numbers = count()
 

@@ -13,7 +13,7 @@ from tests.backends.s3.conftest import Place
 from tests.backends.servers.certificates import Authority
 from tests.backends.servers.http_front import HttpFront
 from vaultd.backends.base import Backend
-from vaultd.backends.s3 import S3Backend
+from vaultd.backends.s3.backend import S3Backend
 from vaultd.errors import ObjectExists
 
 _PARTS = 5 * 1024 * 1024  # the least, so that a few megabytes are several parts

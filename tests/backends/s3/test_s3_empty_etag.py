@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from tests.backends.servers.scripted_http import Asked, ScriptedServer, answer, error
-from vaultd.backends.s3 import S3Backend, S3Settings
+from vaultd.backends.s3.backend import S3Backend, S3Settings
 from vaultd.errors import ObjectMissing, PlaceError
 
 SIZE = 6 * 1024 * 1024

@@ -22,7 +22,7 @@ from tests.backends.servers.scripted_http import (
     answer,
     error,
 )
-from vaultd.backends.s3 import S3Backend, S3Settings
+from vaultd.backends.s3.backend import S3Backend, S3Settings
 from vaultd.errors import (
     ObjectExists,
     ObjectMissing,

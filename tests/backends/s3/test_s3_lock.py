@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from tests.backends.conformance import names, put
 from tests.backends.s3.conftest import Place
 from vaultd import clock
-from vaultd.backends.s3 import S3Backend
+from vaultd.backends.s3.backend import S3Backend
 from vaultd.backends.trial import try_out
 from vaultd.errors import ObjectExists, ObjectMissing, PlaceError
 
@@ -88,7 +88,7 @@ def test_the_probe_tries_the_lock_and_leaves_nothing(moto_place: Place, moto_cli
 def test_a_trial_locks_for_seconds_only_and_leaves_nothing(
     moto_place: Place, moto_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vaultd.backends.s3._TRIAL_LOCK", 3.0)
+    monkeypatch.setattr("vaultd.backends.s3.backend._TRIAL_LOCK", 3.0)
     backend = S3Backend(moto_place(**LOCK))
     finding = try_out(backend)
     assert finding.fine, finding.sentence

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vaultd.backends.s3 import S3Backend, S3Settings
+from vaultd.backends.s3.backend import S3Backend, S3Settings
 from vaultd.errors import UsageError
 
 
@@ -54,7 +54,7 @@ def test_a_prefix_has_no_slashes_around() -> None:
 
 def test_boto3_is_not_loaded_before_the_first_request() -> None:
     program = (
-        "import sys; from vaultd.backends.s3 import *; S3Backend(S3Settings('pods'));"
+        "import sys; from vaultd.backends.s3.backend import *; S3Backend(S3Settings('pods'));"
         "print([name for name in sys.modules if 'boto' in name or 'urllib3' in name])"
     )
     done = subprocess.run(

@@ -24,8 +24,9 @@ from tests.backends.servers.http_front import HttpFront
 from tests.backends.servers.moto_s3 import Moto
 from tests.backends.servers.running import free_port
 from tests.backends.servers.swift_s3 import SECRET_KEY, Swift
-from vaultd.backends import s3_leftovers, s3_reading
-from vaultd.backends.s3 import S3Backend
+from vaultd.backends.s3 import leftovers as s3_leftovers
+from vaultd.backends.s3 import reading as s3_reading
+from vaultd.backends.s3.backend import S3Backend
 from vaultd.errors import (
     ObjectExists,
     ObjectMissing,
@@ -232,7 +233,7 @@ class TestMultipartOnSwift(_Multipart):
 
 _WRITER = """
 import io, sys, time
-from vaultd.backends.s3 import S3Backend, S3Settings
+from vaultd.backends.s3.backend import S3Backend, S3Settings
 class Slow(io.RawIOBase):
     left = 11 * 1024 * 1024
     def read(self, size=-1):

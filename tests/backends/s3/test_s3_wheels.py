@@ -20,7 +20,7 @@ from tests.backends.servers.wheel_s3 import (
 )
 from tests.backends.webdav_conformance import WebdavConformance
 from vaultd.backends.base import Backend
-from vaultd.backends.s3 import S3Backend, S3Settings
+from vaultd.backends.s3.backend import S3Backend, S3Settings
 from vaultd.backends.trial import try_out
 from vaultd.errors import ObjectExists, PlaceError
 

@@ -10,15 +10,15 @@ from typing import Final, TypeVar
 
 from vaultd.fields import entity, flag, mapping, text, texts
 from vaultd.records import Body, StoredRecord
-from vaultd.restore.faults import Faults
 from vaultd.restore.html.pictures import Pictures
 from vaultd.restore.html.search import NAME, SearchPage
 from vaultd.restore.html.spool import Spool, spooled
 from vaultd.restore.html.templates import template
 from vaultd.restore.html.text import render
 from vaultd.restore.html.views import Views, shown
+from vaultd.restore.output.faults import Faults
+from vaultd.restore.output.private_file import private_file
 from vaultd.restore.point import RestorePoint
-from vaultd.restore.private_file import private_file
 
 PER_PAGE: Final = 100
 _PIECES: Final = 500  # of a page, written together

@@ -8,10 +8,10 @@ from pathlib import Path
 from vaultd.errors import DamageError, ObjectMissing
 from vaultd.fields import entity, text
 from vaultd.records import Body
-from vaultd.restore.out_folder import subfolder
-from vaultd.restore.paths import inside, is_plain, picture_ending
+from vaultd.restore.output.out_folder import subfolder
+from vaultd.restore.output.paths import inside, is_plain, picture_ending
+from vaultd.restore.output.private_file import private_file
 from vaultd.restore.point import RestorePoint
-from vaultd.restore.private_file import private_file
 
 FOLDER = "photos"
 

@@ -14,10 +14,10 @@ import msgspec
 
 from vaultd.fields import entity, mapping, text, texts
 from vaultd.records import Body, StoredRecord
-from vaultd.restore.faults import Faults
 from vaultd.restore.importer_rules import is_time
+from vaultd.restore.output.faults import Faults
+from vaultd.restore.output.scratch import Sealer, scratch_database
 from vaultd.restore.point import RestorePoint
-from vaultd.restore.scratch import Sealer, scratch_database
 
 _TABLES: Final = """
 CREATE TABLE item (chapter TEXT, guid TEXT, parent TEXT, at TEXT, body BLOB);

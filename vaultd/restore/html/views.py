@@ -12,10 +12,10 @@ from markupsafe import Markup
 from vaultd.fields import entity, flag, mapping, mappings, text, texts
 from vaultd.records import Body, StoredRecord
 from vaultd.restore import importer_rules as rules
-from vaultd.restore.faults import Faults
 from vaultd.restore.html.pictures import Pictures
 from vaultd.restore.html.spool import Spool
 from vaultd.restore.html.text import render
+from vaultd.restore.output.faults import Faults
 
 _LIKERS_SHOWN: Final = 12
 _FEW: Final = 200

@@ -14,13 +14,13 @@ from sqlalchemy import Connection, Select, select
 from vaultd.records import Body, Finish, Json, Record
 from vaultd.sources.base import SourceAccount
 from vaultd.sources.diaspora.database import STREAM, fetch_all
-from vaultd.sources.diaspora.guest import Pace
-from vaultd.sources.diaspora.packing import Item, name_of
+from vaultd.sources.diaspora.limits import Pace
 from vaultd.sources.diaspora.portions import portions
-from vaultd.sources.diaspora.questions.question import Question
+from vaultd.sources.diaspora.queries.query import Question
+from vaultd.sources.diaspora.records.packing import Item, name_of
+from vaultd.sources.diaspora.records.values import json_safe
 from vaultd.sources.diaspora.schema import NOISE, Schema
 from vaultd.sources.diaspora.scope import ListScope
-from vaultd.sources.diaspora.values import json_safe
 
 Row: TypeAlias = dict[str, Any]
 Runs: TypeAlias = Iterator[tuple[SourceAccount, list[Any]]]

@@ -18,9 +18,9 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from vaultd.errors import DatabaseError, DatabaseLost
-from vaultd.sources.diaspora.guest import NO_LIMITS, Limits, crowded
-from vaultd.sources.diaspora.hashing import register
+from vaultd.sources.diaspora.changes.hashing import register
 from vaultd.sources.diaspora.lenient import load_leniently
+from vaultd.sources.diaspora.limits import NO_LIMITS, Limits, crowded
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

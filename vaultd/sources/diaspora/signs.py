@@ -9,8 +9,8 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from vaultd.sources.diaspora.database import fetch_all
+from vaultd.sources.diaspora.records.values import text
 from vaultd.sources.diaspora.schema import Schema
-from vaultd.sources.diaspora.values import text
 
 _PEOPLE: Final = 1000
 _PICTURES: Final = 50

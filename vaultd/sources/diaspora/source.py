@@ -12,26 +12,26 @@ from typing import BinaryIO, Final
 from sqlalchemy import Connection, Engine, false, func, select
 
 from vaultd.sources.base import Changes, SourceAccount, SourceInfo
-from vaultd.sources.diaspora.account import read_accounts
-from vaultd.sources.diaspora.activity import read_activity
 from vaultd.sources.diaspora.batch import CHUNK, Batch, Row
-from vaultd.sources.diaspora.changes import ChangeFinder
-from vaultd.sources.diaspora.conversations import read_conversations
+from vaultd.sources.diaspora.changes.candidates import ChangeFinder
+from vaultd.sources.diaspora.changes.fingerprints import Fingerprints
+from vaultd.sources.diaspora.changes.hashing import hasher_of
+from vaultd.sources.diaspora.changes.write_position import moment
 from vaultd.sources.diaspora.database import STREAM, once_more, open_engine, snapshot
-from vaultd.sources.diaspora.fingerprints import Fingerprints
-from vaultd.sources.diaspora.graph import read_graph
-from vaultd.sources.diaspora.guest import Limits, Pace
-from vaultd.sources.diaspora.hashing import hasher_of
-from vaultd.sources.diaspora.moment import moment
-from vaultd.sources.diaspora.packing import Item
-from vaultd.sources.diaspora.people import read_people
-from vaultd.sources.diaspora.posts import read_posts
-from vaultd.sources.diaspora.received import LocalKeys, read_received
+from vaultd.sources.diaspora.limits import Limits, Pace
+from vaultd.sources.diaspora.records.account import read_accounts
+from vaultd.sources.diaspora.records.activity import read_activity
+from vaultd.sources.diaspora.records.conversations import read_conversations
+from vaultd.sources.diaspora.records.estimates import weights
+from vaultd.sources.diaspora.records.graph import read_graph
+from vaultd.sources.diaspora.records.packing import Item
+from vaultd.sources.diaspora.records.people import read_people
+from vaultd.sources.diaspora.records.posts import read_posts
+from vaultd.sources.diaspora.records.received import LocalKeys, read_received
+from vaultd.sources.diaspora.records.shared import read_shared
+from vaultd.sources.diaspora.records.values import flag, text
 from vaultd.sources.diaspora.schema import Schema
-from vaultd.sources.diaspora.shared import read_shared
 from vaultd.sources.diaspora.signs import Signs, signs
-from vaultd.sources.diaspora.values import flag, text
-from vaultd.sources.diaspora.weights import weights
 
 # A pipe or a device under a picture's name must not hold a run up; a link must not lead away.
 _PICTURE: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY

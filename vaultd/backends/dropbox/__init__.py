@@ -1,0 +1,1 @@
+"""Dropbox: the backend, and what only it needs."""

@@ -1,0 +1,1 @@
+"""A local folder (`file://`): the backend, and what only it needs."""

@@ -1,0 +1,1 @@
+"""FTP and FTPS: the backend, and what only it needs."""

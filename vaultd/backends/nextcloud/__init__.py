@@ -1,0 +1,1 @@
+"""Nextcloud and ownCloud: WebDAV with big files in parts, discovery and log-in."""

@@ -1,0 +1,1 @@
+"""SFTP: the backend, and what only it needs."""

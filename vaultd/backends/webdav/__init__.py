@@ -1,0 +1,1 @@
+"""WebDAV (`webdav://`, `webdavs://`): the backend, and what only it needs."""

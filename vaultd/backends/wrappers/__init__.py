@@ -1,0 +1,1 @@
+"""Wrappers around any backend: retries, limits, counters; none knows a protocol."""

@@ -1,0 +1,1 @@
+"""Accounts come and go: enrolment, escrow, and what is left behind."""

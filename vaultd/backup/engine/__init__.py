@@ -1,0 +1,1 @@
+"""The engine: a batch of accounts read, compared, packed, uploaded and committed."""

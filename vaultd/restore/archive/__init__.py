@@ -1,0 +1,1 @@
+"""`--format diaspora`: an account archive that diaspora*'s own importer accepts."""

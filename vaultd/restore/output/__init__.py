@@ -1,0 +1,1 @@
+"""Where a restore writes: private folders and files, safe names, scratch, faults."""

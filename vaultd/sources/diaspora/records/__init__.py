@@ -1,0 +1,1 @@
+"""Readers: rows of a diaspora* database become records."""

@@ -1,0 +1,1 @@
+"""Where each vault stands: its points, its pictures, what is to be deleted."""

@@ -1,0 +1,1 @@
+"""From records to chunks and back: streams, sections, padding, bounds."""

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from vaultd.backends.base import Backend, Finding
-from vaultd.backends.wrappers.late import LateBackend
 from vaultd.backends.opening import open_place
 from vaultd.backends.trial import measure
+from vaultd.backends.wrappers.late import LateBackend
 from vaultd.backup.accounts.enroll import RECOVERY_FILE, load_recovery
 from vaultd.backup.accounts.newcomers import count_sentence, names_not_enrolled
 from vaultd.backup.accounts.sharing import shared_sentence

@@ -1,4 +1,4 @@
-"""Readable pages of an account: no network, no scripts, for a phone or a desk."""
+"""Readable pages of an account, for a phone or a desk: no network, a script for searching only."""
 
 from vaultd.restore.html.pages import HtmlReport, write_html
 

@@ -6,6 +6,7 @@ What is marked `long` runs with `-m long` only.
 from __future__ import annotations
 
 import gzip
+import logging
 import os
 import shutil
 import subprocess
@@ -49,6 +50,17 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("VAULTD_") and not name.startswith("VAULTD_TEST"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_logging_of_other_tests() -> Iterator[None]:
+    """Undo what a command run in this process did to vaultd's logger."""
+    logger = logging.getLogger("vaultd")
+    handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
+    yield
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+    logger.propagate = propagate
 
 
 @pytest.fixture(scope="session")

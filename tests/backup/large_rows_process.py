@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from pathlib import Path
 
 from tests.backup.world import POD_KEY, World
+from tests.peak_memory import peak
 from vaultd.backends.folder.backend import FolderBackend
 from vaultd.backup.run.run import run_backup
 from vaultd.demo.pod import POD_URL
@@ -29,7 +29,7 @@ def main(url: str, folder: Path) -> None:
     ).accounts[0]
     world.state.close()
     print(report.status.value, report.records, len(report.notes), *report.notes)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    print(peak())
 
 
 if __name__ == "__main__":

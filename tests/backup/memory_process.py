@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import resource
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.backup.world import FakeSource, World
+from tests.peak_memory import peak
 from vaultd.backends.folder.backend import FolderBackend
 from vaultd.records import Record
 from vaultd.sources.base import SourceAccount, Trouble
@@ -45,7 +45,7 @@ def main(count: int) -> None:
         source.day = 2
         assert world.run().changed
         world.state.close()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    print(peak())
 
 
 if __name__ == "__main__":

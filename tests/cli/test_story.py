@@ -107,6 +107,24 @@ def test_damage_exits_4_names_it_and_restores_the_rest(demo: Path, tmp_path: Pat
     assert "Traceback" not in done.stderr
 
 
+def test_an_older_point_in_place_of_the_one_asked_for_exits_4(demo: Path, tmp_path: Path) -> None:
+    vaults = tmp_path / "vaults"
+    shutil.copytree(demo / "vaults", vaults)
+    base = ("--kit", str(demo / "kits" / "ada.txt"), "--from", vaults.as_uri(), "--json")
+    newest = json.loads(vaultd("archives", *base).stdout)["archives"][-1]
+    path = vaults / newest["name"]
+    data = bytearray(path.read_bytes())
+    data[300] ^= 1
+    path.write_bytes(bytes(data))
+    for when in ((), ("--at", newest["time"]), ("--at", newest["time"][:10])):
+        out = ("--out", str(tmp_path / "-".join(("o", *when))), "--format", "records")
+        done = vaultd("restore", *base, *out, *when)
+        assert done.returncode == 4, done.stdout
+        document = json.loads(done.stdout)
+        assert document["sequence"] == newest["sequence"] - 1
+        assert path.name in document["damage"][0]
+
+
 def test_usage_config_and_unreachable_places_have_their_codes(demo: Path, tmp_path: Path) -> None:
     kit = str(demo / "kits" / "ada.txt")
     assert vaultd("restore", "--kit", kit).returncode == 2

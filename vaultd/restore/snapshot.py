@@ -118,7 +118,7 @@ class Vault:
         whole = [point for point in self.points if point.complete and not point.manifest.selection]
         if when is None:
             return whole
-        moment = _moment(when)
+        moment = moment_asked(when)
         return [point for point in whole if moment_of(point) <= moment]
 
     def _first_problem(self) -> str:
@@ -135,7 +135,8 @@ def moment_of(point: Point) -> datetime:
     return parse_rfc3339(point.manifest.time)
 
 
-def _moment(when: str) -> datetime:
+def moment_asked(when: str) -> datetime:
+    """Return the moment that `--at` names, aware; of a day its end. Raises UsageError."""
     try:
         # A day is over when it is over: what was backed up on it counts.
         return datetime.combine(date.fromisoformat(when), time.max, UTC)

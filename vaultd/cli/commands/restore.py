@@ -232,6 +232,7 @@ def restore(
     """Get an account back from kit and place, as a diaspora archive, as pages, or as records."""
     from vaultd.config import byte_count
     from vaultd.restore.output.out_folder import prepare
+    from vaultd.restore.passed_over import passed_over
     from vaultd.restore.snapshot import Snapshot
     from vaultd.selection import select
 
@@ -249,7 +250,8 @@ def restore(
         vault_id=vault_id,
         when=when,
     )
-    snapshot = Snapshot(vault, vault.at(when), selection, unpack_limit=allowed)
+    point = vault.at(when)
+    snapshot = Snapshot(vault, point, selection, unpack_limit=allowed)
     if post and not any(record.id == post for record in snapshot.records({"post"})):
         raise UsageError(
             f"There is no post {post[:80]!r} of {snapshot.manifest.account} as of "
@@ -271,11 +273,7 @@ def restore(
         for kind, expected in snapshot.manifest.counts.items()
         if counts[kind] != expected and not selection.part
     ]
-    # A vault's own troubles matter to this restore only where they lie on its path.
-    damage = [*snapshot.damage, *missing]
-    damage += [
-        p.sentence for p in vault.problems if p.code in ("damaged", "forged") and when is None
-    ]
+    damage = [*snapshot.damage, *missing, *passed_over(vault, point, when)]
     if as_json:
         emit_json(
             {

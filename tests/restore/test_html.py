@@ -10,8 +10,9 @@ from time import process_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.restore.point import FakePoint
 from tests.vault import small_vault as small
-from vaultd.records import Body
+from vaultd.records import Body, StoredRecord
 from vaultd.restore.html import write_html
 from vaultd.restore.html.text import render
 from vaultd.restore.snapshot import Snapshot, open_with_kit
@@ -163,3 +164,19 @@ def test_pages_are_complete_safe_and_link_only_to_each_other(tmp_path: Path) -> 
             target = attributes.get("href") or ""
             assert target.startswith(("http", "#")) or target.split("#")[0] in pages or not target
     assert not list(tmp_path.parent.glob("x.png"))
+
+
+def test_an_own_comment_quotes_what_was_shared_and_leads_to_what_it_answers(tmp_path: Path) -> None:
+    post: Body = {
+        "entity_data": {"guid": "g" * 20, "author": "bo@x.example", "text": "tea? <b>" * 90}
+    }
+    comment: Body = {
+        "entity_data": {"guid": "c" * 20, "parent_guid": "g" * 20, "text": "yes"},
+        "parent": {"type": "Post", "guid": "g" * 20, "author": "bo@x.example"},
+    }
+    records = [StoredRecord("shared_post", "g", post), StoredRecord("comment", "c", comment)]
+    write_html(FakePoint(records), tmp_path)
+    page = (tmp_path / "comments.html").read_text()
+    assert "tea? &lt;b&gt;tea?" in page
+    assert "…</blockquote>" in page
+    assert f'href="https://x.example/posts/{"g" * 20}"' in page

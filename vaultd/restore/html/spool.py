@@ -178,6 +178,13 @@ class Spool:
             *chapters,
         )
 
+    def shared_text(self, guid: str) -> str:
+        """Return the text of a post that somebody shared with the user; empty where there is none."""
+        bodies = self._bodies(
+            "SELECT at, body FROM item WHERE guid = ? AND chapter = 'shared_post' LIMIT 1", guid
+        )
+        return next((text(entity(body), "text") or "" for _, body in bodies), "")
+
     def elsewhere(self) -> Iterator[tuple[str, Body]]:
         """Yield own comments on others' posts, newest first."""
         yield from self._bodies(

@@ -18,6 +18,7 @@ from vaultd.restore.html.text import render
 from vaultd.restore.output.faults import Faults
 
 _LIKERS_SHOWN: Final = 12
+_QUOTED: Final = 200  # characters of what a comment answers
 _FEW: Final = 200
 
 
@@ -92,6 +93,7 @@ class Comment:
     year: str
     whose: str
     link: str
+    quote: str
     words: Markup
 
 
@@ -170,6 +172,7 @@ class Views:
             year=at[:4],
             whose=f"on a post by {self.spool.name(owner)}" if owner else "on a deleted post",
             link=link,
+            quote=_beginning(self.spool.shared_text(guid)),
             words=render(text(data, "text") or ""),
         )
 
@@ -204,6 +207,11 @@ class Views:
         names = ", ".join(map(self.spool.name, people[:_LIKERS_SHOWN]))
         more = len(people) - _LIKERS_SHOWN
         return f"{names} and {more:,} more" if more > 0 else names
+
+
+def _beginning(text: str) -> str:
+    line = " ".join(text[: 4 * _QUOTED].split())
+    return line if len(line) <= _QUOTED else line[:_QUOTED] + "…"
 
 
 def shown(at: str) -> str:

@@ -179,7 +179,7 @@ class Spool:
         )
 
     def shared_text(self, guid: str) -> str:
-        """Return the text of a post that somebody shared with the user; empty where there is none."""
+        """Return the text of a post that was shared with the user; empty where there is none."""
         bodies = self._bodies(
             "SELECT at, body FROM item WHERE guid = ? AND chapter = 'shared_post' LIMIT 1", guid
         )

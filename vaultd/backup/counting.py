@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from vaultd.backends.base import Backend, Space
@@ -97,8 +97,3 @@ def rooms(config: Config, tallies: Mapping[str, Tally]) -> list[Room]:
         for name, target in config.targets.items()
         if (tally := tallies.get(name)) is not None and tally.free is not None
     ]
-
-
-def warnings(found: Iterable[Room]) -> list[str]:
-    """Return a sentence for each target that is about to be full."""
-    return [room.sentence for room in found if room.low]

@@ -10,7 +10,7 @@ from typing import BinaryIO, Final
 from vaultd.errors import DamageError, ForgeryError
 from vaultd.keys import PodKey, Recipient, Secrets
 from vaultd.vault.clear_header import unknown_pod
-from vaultd.vault.coding.secretstream import ObjectStream
+from vaultd.vault.coding.object_stream import ObjectStream
 from vaultd.vault.coding.sections import SectionWriter, binding, new_file_key, read_section
 from vaultd.vault.file_key import unwrap_key, wrap_key
 from vaultd.vault.header import Header, decode_header, encode_header, verify

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vaultd.errors import DamageError, ForgeryError
-from vaultd.vault.coding.secretstream import ObjectStream
+from vaultd.vault.coding.object_stream import ObjectStream
 from vaultd.vault.header import Header, decode_header
 from vaultd.vault.layout import ARCHIVE_MAGIC, MAX_HEADER, parse_archive_name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vaultd.errors import DamageError
 from vaultd.vault.clear_header import read_clear_header
-from vaultd.vault.coding.secretstream import ObjectStream
+from vaultd.vault.coding.object_stream import ObjectStream
 from vaultd.vault.header import Header, decode_header, verify
 from vaultd.vault.layout import (
     BLOB_MAGIC,

@@ -10,9 +10,9 @@ import msgspec
 
 from vaultd.errors import DamageError, ObjectMissing, PlaceError, VaultdError
 from vaultd.vault.clear_header import read_clear_header
-from vaultd.vault.coding.secretstream import ObjectStream
+from vaultd.vault.coding.object_stream import ObjectStream
 from vaultd.vault.header import Header
-from vaultd.vault.layout import parse_archive_name, vault_of
+from vaultd.vault.layout import parse_archive_name
 from vaultd.vault.place import Place
 
 MAX_OBJECTS: Final = 500_000  # of one vault: ten years of days and half a million pictures
@@ -62,12 +62,6 @@ class VaultListing(msgspec.Struct):
     def last_sequence(self) -> int:
         """The highest sequence number in the listing, 0 for an empty vault."""
         return self.entries[-1].sequence if self.entries else 0
-
-
-def vault_ids(place: Place) -> list[str]:
-    """Return the ids of all vaults in a place, sorted. Raises PlaceError."""
-    found = {vault for item in place.list() if (vault := vault_of(item.name)) is not None}
-    return sorted(found)
 
 
 def open_vault(

@@ -14,8 +14,8 @@ from vaultd.keys import Secrets
 from vaultd.records import StoredRecord
 from vaultd.vault.clear_header import read_clear_header, unknown_pod
 from vaultd.vault.coding.allowance import RECORD, Allowance
+from vaultd.vault.coding.object_stream import ObjectStream
 from vaultd.vault.coding.record_stream import RecordStream
-from vaultd.vault.coding.secretstream import ObjectStream
 from vaultd.vault.coding.sections import binding, read_section
 from vaultd.vault.compression import decompress
 from vaultd.vault.file_key import unwrap_key
@@ -116,10 +116,3 @@ class ArchiveReader:
             raise DamageError(f"{self.name} does not end with its pod's signature.")
         if parts is None or parts[2] != self._stream.digest() or not self._stream.at_end():
             raise DamageError(f"{self.name} is not the object that its name promises.")
-
-
-def open_archive(
-    place: Place, name: str, secrets: Secrets, pods: Collection[bytes]
-) -> ArchiveReader:
-    """Open one archive; see ArchiveReader for what it raises."""
-    return ArchiveReader(place, name, secrets, pods)

@@ -4,13 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vaultd.state.store import Enrollment, State
-
-
-def shared_with(state: State, enrollment: Enrollment) -> list[str]:
-    """Return the usernames of all accounts of this one's vault, if there are several."""
-    return state.shared_vaults().get(enrollment.vault_id, [])
-
 
 def shared_sentence(usernames: Sequence[str]) -> str:
     """Say which accounts share a vault, and how they are parted."""

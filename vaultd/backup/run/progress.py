@@ -43,7 +43,6 @@ class RunProgress:
     expected: int = 0
     bytes: int = 0
     _settled: int = 0
-    _weighed: int = 0
     _weights: dict[str, int] = field(default_factory=dict)
     _batch_of: dict[str, int] = field(default_factory=dict)
     _in_hand: dict[int, _InHand] = field(default_factory=dict)
@@ -55,7 +54,6 @@ class RunProgress:
     def expect(self, weights: Mapping[str, int]) -> None:
         """These accounts are to be read: about so many records each."""
         self._weights.update(weights)
-        self._weighed += len(weights)
         self.expected += sum(weights.values())
 
     def begin(self, batch: int, usernames: list[str]) -> None:

@@ -28,7 +28,6 @@ class ObjectStream:
         self._offset = 0
         self._ended = False
         self._hash = object_hash()
-        self._tail = b""
         self.position = 0
 
     def _fill(self, wanted: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -258,3 +259,28 @@ def test_a_daemon_stops_although_a_command_has_the_turn(daemon: Daemon) -> None:
         code, said = daemon.end()
     assert code == 0
     assert "vaultd backup (process " + str(os.getpid()) + ") has its turn." in said
+
+
+def test_a_daemon_without_files_left_takes_commands_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused = iter((errno.EMFILE, errno.ECONNABORTED))
+
+    class Poor(socket.socket):
+        def accept(self) -> tuple[socket.socket, object]:
+            for number in refused:
+                raise OSError(number, os.strerror(number))
+            return super().accept()
+
+    def listen(directory: Path, waiting: int) -> socket.socket:
+        return Poor(fileno=real_listen(directory, waiting).detach())
+
+    real_listen = server_module.listen
+    monkeypatch.setattr(server_module, "listen", listen)
+    monkeypatch.setattr(server_module, "_AGAIN", 0.0)
+    found = Lender(tmp_path / "state")
+    with found.server, turn(found.state, "backup", no_wait):
+        assert "Too many open files" in caplog.text
+    found.stopping.set()
+    assert found.turns.idle_within(10)
+    found.lock.release()

@@ -28,6 +28,7 @@ from vaultd.errors import ConfigError
 _MOST: Final = 8  # commands at a time
 _PATIENCE: Final = 5.0  # seconds for a command to say what it wants
 _HASTE: Final = 0.5  # the same where there is no place for it anyway
+_AGAIN: Final = 1.0  # seconds until the next try where none can be taken, as for want of files
 
 _log: Final = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class ControlServer:
         self._turns = turns
         self._on_end = on_end
         self._places = threading.BoundedSemaphore(_MOST)
+        self._ending = threading.Event()
 
     def __enter__(self) -> Self:
         try:
@@ -54,6 +56,7 @@ class ControlServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ending.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._listener.close()
@@ -64,8 +67,12 @@ class ControlServer:
         while True:
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
-                return  # closed: the daemon ends
+            except OSError as error:
+                if self._ending.is_set():
+                    return
+                _log.warning("No command can be taken now (%s); trying again.", error.strerror)
+                self._ending.wait(_AGAIN)
+                continue
             if not self._places.acquire(blocking=False):
                 with connection, suppress(OSError, ProtocolError):
                     connection.settimeout(_HASTE)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.backup.test_pool import ACCOUNTS, _config, _run, database
 from vaultd.backends.folder.backend import FolderBackend
+from vaultd.backup.engine.batch import Job
 from vaultd.backup.run import run as run_module
-from vaultd.backup.run.pool import open_pool
+from vaultd.backup.run.pool import Pool, open_pool
 from vaultd.config import Config
 from vaultd.restore.verify import verify_place
 from vaultd.state.store import State
@@ -23,6 +25,8 @@ import json, os, resource, signal
 from vaultd.sources.diaspora import DiasporaSource
 
 read, spec = DiasporaSource.read, json.loads(os.environ["SABOTAGE"])
+if spec["at_once"]:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 def deadly(self, accounts):
     with open(spec["log"], "a") as log:
@@ -50,8 +54,9 @@ class Saboteur:
         monkeypatch.setenv("PYTHONPATH", str(folder))
         monkeypatch.setattr(run_module, "_WORTH_A_POOL", 1)
 
-    def choose(self, who: str, *, signal: int = 9, limit: int = 0) -> None:
+    def choose(self, who: str, *, signal: int = 9, limit: int = 0, at_once: bool = False) -> None:
         spec = {"who": who, "signal": signal, "limit": limit, "log": str(self._log)}
+        spec["at_once"] = at_once
         self._patch.setenv("SABOTAGE", json.dumps(spec))
 
     @property
@@ -128,3 +133,55 @@ def test_an_account_that_needs_more_memory_than_there_is_fails_alone_and_says_so
     assert "not enough memory" in report.failed[0].reason
     assert _reasons(config) == {DEADLY: report.failed[0].reason}
     assert len(report.changed) == ACCOUNTS - 1
+
+
+def _suspect_alone(config: Config, name: str) -> None:
+    state = State(Path(config.state.path))
+    (account,) = state.enrollments([name])
+    state.vaults.restart(account.id, "main", 1)
+    state.suspects.add([account.id], alone=True)
+    state.close()
+
+
+def test_an_account_whose_own_worker_never_begins_is_told_of(
+    database: Path, tmp_path: Path, saboteur: Saboteur
+) -> None:
+    config = _config(database, tmp_path, 1)
+    saboteur.choose("nobody")
+    _run(config, None)
+    _suspect_alone(config, DEADLY)
+    saboteur.choose("nobody", at_once=True)
+    with open_pool(config) as pool:
+        report = _run(config, pool)
+    assert [account.username for account in report.failed] == [DEADLY]
+    assert report.looked_at == ACCOUNTS
+    saboteur.choose("nobody")
+    with open_pool(config) as pool:
+        assert [account.username for account in _run(config, pool).changed] == [DEADLY]
+
+
+def test_a_run_stopped_before_the_last_account_is_read_alone_says_so(
+    database: Path, tmp_path: Path, saboteur: Saboteur
+) -> None:
+    config = _config(database, tmp_path, 1)
+    saboteur.choose("nobody")
+    _run(config, None)
+    _suspect_alone(config, DEADLY)
+    asked: list[bool] = []
+
+    class Stopping(Pool):
+        """Is asked to stop once the account was handed over."""
+
+        def submit(self, batch: int, jobs: Sequence[Job]) -> None:
+            asked.append(True)
+            self.stop()
+            super().submit(batch, jobs)
+
+    pool = Stopping(config, 1)
+    report = _run(config, pool, should_stop=lambda: bool(asked))
+    pool.close()
+    assert report.interrupted
+    assert not report.failed
+    assert saboteur.batches == []
+    with open_pool(config) as fresh:
+        assert [account.username for account in _run(config, fresh).changed] == [DEADLY]

@@ -31,8 +31,8 @@ class _Waiting:
 class Dispatch:
     """Keeps the workers of a pool busy; all methods are called by the thread of the run.
 
-    `died` are the jobs whose worker ended while it had them, with how it ended; `unstarted` those
-    whose worker never took them.
+    `died` are the jobs whose worker ended while it had them, `unstarted` those whose worker never
+    took them; both with how it ended.
     """
 
     pool: Pool
@@ -40,7 +40,7 @@ class Dispatch:
     sizing: Sizing
     should_stop: Callable[[], bool]
     died: list[tuple[Job, str]] = field(default_factory=list)
-    unstarted: list[Job] = field(default_factory=list)
+    unstarted: list[tuple[Job, str]] = field(default_factory=list)
     _waiting: dict[int, _Waiting] = field(default_factory=dict)
     _number: int = 0
     _stopped: bool = False
@@ -64,15 +64,21 @@ class Dispatch:
             raise error
 
     def alone(self, job: Job) -> None:
-        """Have a fresh worker read one account, and nobody else; its death is that account's."""
+        """Have a fresh worker read one account, and nobody else; its death is that account's.
+
+        Where the run stops, a worker that never began blames nobody: the next run goes on.
+        """
         self.pool.renew()
         self.submit([job])
         self.drain()
-        for _, told in self.died:
+        unread = [*self.died, *(() if self._stopped else self.unstarted)]
+        self.ledger.report.interrupted |= bool(self.unstarted) and self._stopped
+        for _, told in unread:
             self.ledger.done(job.enrollment, _deadly(job, told))
             self.ledger.note()
             self.ledger.suspect([job.enrollment.id], alone=True)
         self.died.clear()
+        self.unstarted.clear()
 
     def _take(self) -> None:
         """Take the next word of a worker, or ask whether to stop."""
@@ -109,7 +115,7 @@ class Dispatch:
 
     def _died(self, waiting: _Waiting, error: WorkerDiedError) -> None:
         if not error.took:
-            self.unstarted += waiting.jobs
+            self.unstarted += [(job, error.told) for job in waiting.jobs]
             return
         self.died += [(job, error.told) for job in waiting.jobs]
         ids = [job.enrollment.id for job in waiting.jobs]

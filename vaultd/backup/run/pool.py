@@ -7,6 +7,7 @@ import queue
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -78,6 +79,8 @@ class Pool:
         self._idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
         self._words: queue.SimpleQueue[Word] = queue.SimpleQueue()
         self._all: list[subprocess.Popen[bytes]] = []
+        self._guard = threading.Lock()  # of `_all`, and of whether another may start
+        self._stopped = False
 
     def submit(self, batch: int, jobs: Sequence[Job]) -> None:
         """Hand a batch to the next free worker; `next_word` tells what becomes of it."""
@@ -91,17 +94,20 @@ class Pool:
             return None
 
     def stop(self) -> None:
-        """Ask the workers to end what they have in hand early."""
-        for worker in self._all:
-            if worker.poll() is None:
-                worker.send_signal(signal.SIGTERM)
+        """Ask the workers to end what they have in hand early, and start no other."""
+        with self._guard:
+            self._stopped = True
+            for worker in self._all:
+                if worker.poll() is None:
+                    worker.send_signal(signal.SIGTERM)
 
     def renew(self) -> None:
         """End the workers that have nothing to do: the next batch gets a fresh one."""
         with suppress(queue.Empty):
             while True:
                 worker = self._idle.get_nowait()
-                self._all.remove(worker)
+                with self._guard:
+                    self._all.remove(worker)
                 _end(worker)
 
     def _run(self, batch: int, jobs: Sequence[Job]) -> None:
@@ -130,8 +136,9 @@ class Pool:
 
     def start(self) -> None:
         """Start the workers now: they load their libraries while the run looks for its work."""
-        for _ in range(self.size - len(self._all)):
-            self._idle.put(self._new())
+        with suppress(WorkerDiedError):  # its first batch will tell
+            for _ in range(self.size - len(self._all)):
+                self._idle.put(self._new())
 
     def _take(self) -> subprocess.Popen[bytes]:
         try:
@@ -141,13 +148,20 @@ class Pool:
 
     def _new(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-P", "-m", "vaultd.backup.run.worker"]
-        worker = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**_THRIFTY, **os.environ},
-        )
-        self._all.append(worker)
+        with self._guard:
+            if self._stopped:
+                raise WorkerDiedError("was not started: the run stops", took=False)
+            try:
+                worker = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    env={**_THRIFTY, **os.environ},
+                )
+            except OSError as error:
+                told = f"could not be started ({error.strerror})"
+                raise WorkerDiedError(told, took=False) from error
+            self._all.append(worker)
         if worker.stdin is not None:
             with suppress(BrokenPipeError):  # it died at once; its first batch will tell
                 write_message(worker.stdin, self._config)

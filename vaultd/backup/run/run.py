@@ -364,7 +364,7 @@ class _Run:
         if workers is None:
             return
         workers.drain()
-        unstarted, workers.unstarted = workers.unstarted, []
+        unstarted, workers.unstarted = [job for job, _ in workers.unstarted], []
         self._here([job] for job in unstarted)
         died, workers.died = [job for job, _ in workers.died], []
         if self.selection.part:

@@ -15,7 +15,7 @@ PAGES: Final = (
     ("index.html", "Posts"),
     ("photos.html", "Photos"),
     ("comments.html", "Comments"),
-    ("shared.html", "Shared with you"),
+    ("shared.html", "Shared"),
     ("conversations.html", "Messages"),
     ("contacts.html", "Contacts"),
     ("about.html", "About"),

@@ -677,6 +677,14 @@ def test_a_bad_certificate_is_named(
             DropboxBackend(settings(dropbox, api_url=url)).space()
 
 
+def test_what_speaks_no_tls_is_not_asked_again(dropbox: Dropbox) -> None:
+    with (
+        serve(lambda connection: connection.sendall(b"220 hello\r\n")) as port,
+        pytest.raises(PlaceRefused, match="does not speak TLS"),
+    ):
+        DropboxBackend(settings(dropbox, api_url=f"https://127.0.0.1:{port}")).space()
+
+
 def test_a_ca_file_that_is_none_is_a_sentence(dropbox: Dropbox, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no pem")
     for name in ("ca.pem", "missing.pem"):

@@ -1,1 +1,1 @@
-"""The engine: enrolment and runs. One run writes one archive per changed account and target."""
+"""Backing up: enrolment, runs, and upkeep; reports and figures of all three."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-import httpx
 import msgspec
 
+from vaultd.backends.transport import http_errors
 from vaultd.backends.transport.http_headers import header
+from vaultd.backends.transport.tls import is_unknown_issuer
 from vaultd.errors import PlaceBusy, PlaceClosed, PlaceError, PlaceFull, PlaceRefused
 
 MALFORMED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -22,8 +22,6 @@ _MAX_RETRY_AFTER: Final = 86400.0
 _DEPTH: Final = 6
 _TAG: Final = re.compile(r"[a-z_]{1,40}")
 _CONNECT_AGAIN: Final = "Connect vaultd with this Dropbox again."
-# OpenSSL's X509_V_ERR_* numbers, see x509_vfy.h.
-_EXPIRED, _WRONG_HOST, _WRONG_ADDRESS = 10, 62, 64
 
 
 class _Tagged(msgspec.Struct, frozen=True):
@@ -161,44 +159,12 @@ def _from_tags(found: tuple[str, ...], where: str, doing: str) -> PlaceError:
 
 def from_library(error: Exception, where: str, *, unknown: bool) -> PlaceError:
     """Return the PlaceError of an exception of httpx, none of whose text is passed on."""
-    for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return _certificate(cause, where)
-        if isinstance(cause, socket.gaierror):
-            return PlaceBusy(
-                f"The host name of {where} is not known ({cause.strerror}).",
-                hint="Is the network up? Check this machine's DNS.",
-                unknown=False,
+    for cause in http_errors.causes(error):
+        # Dropbox's own certificate is everywhere known.
+        if isinstance(cause, ssl.SSLCertVerificationError) and is_unknown_issuer(cause):
+            return PlaceClosed(
+                f"The certificate of {where} is not one that this machine trusts "
+                f"(OpenSSL says {cause.verify_code}).",
+                hint="Does something between vaultd and Dropbox open the connections?",
             )
-        if isinstance(cause, ConnectionRefusedError):
-            return PlaceBusy(f"{where} refuses the connection.", unknown=False)
-    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ConnectError):
-        return PlaceBusy(f"{where} cannot be reached.", hint="Is the network up?", unknown=False)
-    if isinstance(error, httpx.TimeoutException):
-        return PlaceBusy(f"{where} did not answer in time.", unknown=unknown)
-    if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError | httpx.ProxyError):
-        return PlaceBusy(f"{where} broke off the connection.", unknown=unknown)
-    return PlaceError(f"{where} cannot be asked ({type(error).__name__}).")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    found: BaseException | None = error
-    for _ in range(10):  # a chain may be a circle
-        if found is None:
-            return
-        yield found
-        found = found.__cause__ or found.__context__
-
-
-def _certificate(error: ssl.SSLCertVerificationError, where: str) -> PlaceRefused:
-    code = error.verify_code
-    if code == _EXPIRED:
-        return PlaceClosed(
-            f"The certificate of {where} has expired.", hint="Is this machine's clock right?"
-        )
-    if code in (_WRONG_HOST, _WRONG_ADDRESS):
-        return PlaceClosed(f"The certificate of {where} is for another host name.")
-    return PlaceClosed(
-        f"The certificate of {where} is not one that this machine trusts (OpenSSL says {code}).",
-        hint="Does something between vaultd and Dropbox open the connections?",
-    )
+    return http_errors.from_library(error, where, unknown=unknown)

@@ -17,6 +17,7 @@ from vaultd.backends.dropbox.errors import from_library
 from vaultd.backends.dropbox.settings import DropboxSettings
 from vaultd.backends.transport.environment_proxy import proxy_for
 from vaultd.backends.transport.http_headers import header
+from vaultd.backends.transport.tls import trust
 from vaultd.errors import PlaceBusy, PlaceError
 
 JSON_LIMIT: Final = 64 * 1024 * 1024
@@ -53,7 +54,7 @@ class DropboxHttp:
                 # Its lines would show every request.
                 logging.getLogger("httpx").setLevel(logging.WARNING)
                 self._client = httpx.Client(
-                    verify=_trust(settings),
+                    verify=trust(settings.ca_file),
                     transport=self._transport,
                     proxy=proxy_for(settings.api_url) if self._transport is None else None,
                     trust_env=False,  # httpx refuses what others take for NO_PROXY
@@ -116,15 +117,3 @@ class DropboxHttp:
             if time.monotonic() - began > self.settings.read_timeout + taken / _SLOWEST:
                 raise PlaceBusy(f"{where} answers too slowly.")
         return b"".join(pieces)
-
-
-def _trust(settings: DropboxSettings) -> ssl.SSLContext:
-    file = settings.ca_file
-    try:
-        return ssl.create_default_context(cafile=None if file is None else str(file))
-    except OSError as error:  # ssl.SSLError is one
-        raise PlaceError(
-            f"The certificate authority's file {file} cannot be used "
-            f"({error.strerror or 'not PEM'}).",
-            hint="It holds one or more certificates as PEM text.",
-        ) from error

@@ -199,13 +199,8 @@ def _trusting(ca_file: Path | None) -> ssl.SSLContext:
     """Return a context that checks certificates and host names, by `ca_file` alone if given."""
     import ssl
 
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except OSError as error:  # ssl.SSLError too
-        raise PlaceError(
-            f"The file of certificates {ca_file} cannot be read "
-            f"({error.strerror or 'it holds no certificate'}).",
-            hint="ca_file is a PEM file.",
-        ) from error
+    from vaultd.backends.transport.tls import trust
+
+    context = trust(ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

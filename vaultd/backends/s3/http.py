@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import ssl
 import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from vaultd.backends.s3.address import AT_ONCE, Connect, connect_through
 from vaultd.backends.s3.settings import S3Settings
 from vaultd.backends.transport.environment_proxy import proxy_for
 from vaultd.backends.transport.http_headers import header
+from vaultd.backends.transport.tls import trust
 from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused
 
 # A page of 1,000 keys of 1,024 bytes, each escaped, is under 4 MiB.
@@ -221,14 +221,7 @@ class S3Http:
 def _authorities(settings: S3Settings) -> str | bool:
     if settings.ca_file is None:
         return os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
-    try:
-        ssl.create_default_context(cafile=settings.ca_file)
-    except OSError as error:  # ssl.SSLError is one
-        raise PlaceError(
-            f"The certificate authority's file {settings.ca_file} cannot be used "
-            f"({error.strerror or 'not PEM'}).",
-            hint="It holds one or more certificates as PEM text; correct ca_file.",
-        ) from error
+    trust(settings.ca_file)  # raises where boto3 would fail later, and say less
     return str(settings.ca_file)
 
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
-from typing import Final
 
 from vaultd.backends.s3.settings import S3Settings
-from vaultd.errors import PlaceBusy, PlaceClosed, PlaceError, PlaceRefused
-
-# OpenSSL's X509_V_ERR_* numbers, see x509_vfy.h.
-_NOT_YET_VALID, _EXPIRED, _WRONG_HOST, _WRONG_ADDRESS = 9, 10, 62, 64
-_UNKNOWN_ISSUER: Final = frozenset({2, 18, 19, 20, 21})
+from vaultd.backends.transport.tls import certificate_refused, tls_failed, wrong_host
+from vaultd.errors import PlaceBusy, PlaceClosed, PlaceError
 
 
 def from_library(error: Exception, settings: S3Settings) -> PlaceError:
@@ -55,14 +51,11 @@ def _beneath(cause: BaseException, where: str) -> PlaceError | None:
     if isinstance(cause, PlaceError):
         return cause
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return _certificate(cause, where)
+        return certificate_refused(cause, where)
     if type(cause).__name__ == "CertificateError":  # urllib3 compares names itself
-        return _wrong_host(where)
+        return wrong_host(where)
     if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
-        return PlaceClosed(
-            f"{where} does not speak TLS as vaultd does ({cause.reason or 'TLS error'}).",
-            hint="Is it https, and is this the right port?",
-        )
+        return tls_failed(cause, where)
     if isinstance(cause, socket.gaierror):
         return PlaceBusy(
             f"The host name of {where} is not known.",
@@ -88,31 +81,3 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         inner = kept.get("error") if isinstance(kept, dict) else None
         beneath = (inner, getattr(found, "reason", None), found.__cause__, found.__context__)
         waiting += [each for each in (*beneath, *found.args) if isinstance(each, BaseException)]
-
-
-def _certificate(error: ssl.SSLCertVerificationError, where: str) -> PlaceRefused:
-    code = error.verify_code
-    if code == _EXPIRED:
-        return PlaceClosed(
-            f"The certificate of {where} has expired.",
-            hint="Its owner must renew it (and is this machine's clock right?).",
-        )
-    if code == _NOT_YET_VALID:
-        return PlaceClosed(
-            f"The certificate of {where} is not valid yet.", hint="Is this machine's clock right?"
-        )
-    if code in (_WRONG_HOST, _WRONG_ADDRESS):
-        return _wrong_host(where)
-    if code in _UNKNOWN_ISSUER:
-        return PlaceClosed(
-            f"The certificate of {where} is from an authority this machine does not know.",
-            hint="If it is your own, name its certificate in ca_file.",
-        )
-    return PlaceClosed(f"The certificate of {where} is not valid ({error.verify_message}).")
-
-
-def _wrong_host(where: str) -> PlaceRefused:
-    return PlaceClosed(
-        f"The certificate of {where} is for another host name.",
-        hint="Use the name that stands in the certificate.",
-    )

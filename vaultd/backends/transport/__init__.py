@@ -1,1 +1,1 @@
-"""The common ground of the protocols: HTTP, guards against hostile addresses, bodies, walks."""
+"""The common ground of the protocols: HTTP, TLS, sessions, bodies of uploads, walks."""

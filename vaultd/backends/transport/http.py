@@ -19,6 +19,7 @@ from vaultd import __version__
 from vaultd.backends.transport.environment_proxy import proxy_for
 from vaultd.backends.transport.http_errors import from_library, from_status
 from vaultd.backends.transport.http_headers import header
+from vaultd.backends.transport.tls import trust
 from vaultd.errors import PlaceBusy, PlaceClosed, PlaceError, UsageError
 
 ERROR_BODY: Final = 64 * 1024
@@ -109,7 +110,7 @@ def open_client(
     logging.getLogger("httpx").setLevel(logging.WARNING)
     return kind(
         auth=_auth(settings),
-        verify=_trust(settings.ca_file),
+        verify=trust(settings.ca_file),
         transport=transport,
         proxy=proxy_for(url) if transport is None and url else None,
         trust_env=False,  # httpx refuses what others take for NO_PROXY
@@ -131,17 +132,6 @@ def _auth(settings: HttpSettings) -> httpx.Auth | None:
     if settings.digest:
         return _DigestPerThread(settings.username, settings.password)
     return httpx.BasicAuth(settings.username, settings.password)
-
-
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-    except OSError as error:  # ssl.SSLError is one
-        raise PlaceError(
-            f"The certificate authority's file {ca_file} cannot be used "
-            f"({error.strerror or 'not PEM'}).",
-            hint="It holds one or more certificates as PEM text.",
-        ) from error
 
 
 class HttpConnection:

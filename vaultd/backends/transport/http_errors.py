@@ -14,14 +14,12 @@ from typing import Final
 import httpx
 
 from vaultd.backends.transport.http_headers import header
+from vaultd.backends.transport.tls import certificate_refused, tls_failed
 from vaultd.errors import PlaceBusy, PlaceClosed, PlaceError, PlaceFull, PlaceRefused
 
 _MAX_RETRY_AFTER: Final = 86400.0
 _BUSY: Final = frozenset({408, 421, 423, 425, 429, 500, 502, 503, 504, 509, 520, 522, 524})
 _REDIRECTS: Final = frozenset({300, 301, 302, 303, 307, 308})
-# OpenSSL's X509_V_ERR_* numbers, see x509_vfy.h.
-_NOT_YET_VALID, _EXPIRED, _WRONG_HOST, _WRONG_ADDRESS = 9, 10, 62, 64
-_UNKNOWN_ISSUER: Final = frozenset({2, 18, 19, 20, 21})
 
 
 def from_library(error: Exception, where: str, *, unknown: bool) -> PlaceError:
@@ -29,15 +27,12 @@ def from_library(error: Exception, where: str, *, unknown: bool) -> PlaceError:
 
     No text of the library is passed on, as some of it quotes headers.
     """
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return _certificate(cause, where)
-    for cause in _causes(error):
+            return certificate_refused(cause, where)
+    for cause in causes(error):
         if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
-            return PlaceClosed(
-                f"{where} does not speak TLS as vaultd does ({cause.reason or 'TLS error'}).",
-                hint="Is it https, and is this the right port?",
-            )
+            return tls_failed(cause, where)
         if isinstance(cause, socket.gaierror):
             return PlaceBusy(
                 f"The host name of {where} is not known ({cause.strerror}).",
@@ -61,37 +56,14 @@ def from_library(error: Exception, where: str, *, unknown: bool) -> PlaceError:
     return PlaceError(f"{where} cannot be asked ({type(error).__name__}).", hint="Check its URL.")
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it came from."""
     found: BaseException | None = error
     for _ in range(10):  # a chain may be a circle
         if found is None:
             return
         yield found
         found = found.__cause__ or found.__context__
-
-
-def _certificate(error: ssl.SSLCertVerificationError, where: str) -> PlaceRefused:
-    code = error.verify_code
-    if code == _EXPIRED:
-        return PlaceClosed(
-            f"The certificate of {where} has expired.",
-            hint="Its owner must renew it (and is this machine's clock right?).",
-        )
-    if code == _NOT_YET_VALID:
-        return PlaceClosed(
-            f"The certificate of {where} is not valid yet.", hint="Is this machine's clock right?"
-        )
-    if code in (_WRONG_HOST, _WRONG_ADDRESS):
-        return PlaceClosed(
-            f"The certificate of {where} is for another host name.",
-            hint="Use the name that is in the certificate.",
-        )
-    if code in _UNKNOWN_ISSUER:
-        return PlaceClosed(
-            f"The certificate of {where} is signed by nobody this machine trusts.",
-            hint="If it is your own authority, name its certificate as `ca_file`.",
-        )
-    return PlaceClosed(f"The certificate of {where} is not accepted (OpenSSL says {code}).")
 
 
 def from_status(

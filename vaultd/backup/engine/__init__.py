@@ -1,1 +1,1 @@
-"""The engine: a batch of accounts read, compared, packed, uploaded and committed."""
+"""The engine: a batch is read, compared, packed, committed: one archive per changed account and target."""

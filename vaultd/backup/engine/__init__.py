@@ -1,1 +1,1 @@
-"""The engine: a batch is read, compared, packed, committed: one archive per changed account and target."""
+"""The engine: a batch is read, compared, packed, committed; one archive per account and target."""

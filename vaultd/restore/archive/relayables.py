@@ -95,9 +95,10 @@ def received(writing: Writing, record: StoredRecord, blocked: frozenset[str]) ->
     out = entity(made)
     out["author_signature"] = signature
     # What the author signed beyond the usual (an edit time, say) belongs to the signature.
-    for key, value in mapping(mapping(body, "row"), "additional_data").items():
-        if key not in out:
-            out[key] = value
+    more = mapping(mapping(body, "row"), "additional_data")
+    out |= {key: value for key, value in more.items() if key not in out}
+    signed = [name for name in texts(made, "property_order") if name in data]
+    out |= {name: data[name] for name in signed if name not in out}
     author = text(data, "author") or ""
     writing.index.add_author(author)
     known = writing.index.person(author).public_key

@@ -28,7 +28,7 @@ from vaultd.sources.diaspora.schema import Schema
 Columns: TypeAlias = "list[Any]"
 
 # What is read of the rows and how it is hashed: with another number every account is read again.
-READING: Final = 3
+READING: Final = 4
 _ROWS: Final = "vaultd_rows"
 
 

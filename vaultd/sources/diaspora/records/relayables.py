@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Final, TypeAlias
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from vaultd.records import Body, Finish, Json
 from vaultd.sources.diaspora.batch import Row
+from vaultd.sources.diaspora.records.additional_data import pairs
 from vaultd.sources.diaspora.records.values import exact, flag, given, text
 
 Keys: TypeAlias = Callable[[int], rsa.RSAPrivateKey | None]
@@ -25,9 +25,6 @@ ORDERS: Final[dict[str, list[Json]]] = {
     "poll_participation": ["author", "guid", "parent_guid", "poll_answer_guid"],
 }
 _LARGEST_KEY: Final = 16_384  # bits; diaspora* makes keys of 4096
-_YAML_PAIR: Final = re.compile(
-    r"^([a-z_]{1,60}): (?:'([^']*)'|\"([^\"\\]*)\"|([^\s'\"&*!|>{\[][^\n]*))$", re.M
-)
 
 
 def comment(
@@ -133,14 +130,20 @@ def with_signature(
             body["property_order"] = _split(text(order))
         if additional is not None:
             row_body["additional_data"] = text(additional)
-            for pair in _YAML_PAIR.finditer(text(additional)):
-                name = pair[1]
-                if name in list(body["property_order"]) and name not in data:  # type: ignore[arg-type]
-                    data[name] = pair[2] or pair[3] or pair[4] or ""
+            _add_signed(data, body["property_order"], additional)
         return None
     if owner is None:
         return None
     return partial(_sign, keys, owner)
+
+
+def _add_signed(data: Body, order: Json, additional: object) -> None:
+    """Add what an author signed besides the usual; others choose how much of it there is."""
+    signed = {str(name) for name in order} if isinstance(order, list) else set()
+    signed -= data.keys()
+    for name, value in pairs(text(additional)):
+        if name in signed:
+            data[name] = value
 
 
 def _sign(keys: Keys, owner: int, body: Body) -> Body:

@@ -22,8 +22,8 @@ from vaultd.backends.base import Backend
 from vaultd.backup.engine.account import Pod
 from vaultd.backup.engine.batch import BatchRunner, Job
 from vaultd.backup.engine.commit import commit
-from vaultd.backup.engine.context import open_workbench
-from vaultd.backup.engine.open_vaults import open_lane, where_they_stand
+from vaultd.backup.engine.context import open_context
+from vaultd.backup.engine.open_vaults import open_vault_run, where_they_stand
 from vaultd.backup.engine.packer import Commit, Packer
 from vaultd.backup.report import AccountReport, Status
 from vaultd.clock import now, rfc3339
@@ -57,7 +57,7 @@ class Worker:
         limits = replace(config.limits, uploads=self._uploads)
         self._config = config = replace(config, limits=limits)
         self._state = State(Path(config.state.path))
-        self._bench = open_workbench(config, self._state, PodKey(bytes(32)))
+        self._context = open_context(config, self._state, PodKey(bytes(32)))
         self._rng = random.Random(share)
         self._packed: list[Commit] = []
 
@@ -74,12 +74,12 @@ class Worker:
         """Pack a night's archives, a new post in each, and write them as files too."""
         backend = self._open(place)
         mine = self._state.enrollments()[self._share :: self._of]
-        standing = where_they_stand(self._bench, [each.id for each in mine])
+        standing = where_they_stand(self._context, [each.id for each in mine])
         self._packed, total = [], 0
         for each in mine:
-            lane, index = open_lane(self._bench, each, place["name"], backend, standing)
+            vault, index = open_vault_run(self._context, each, place["name"], backend, standing)
             packer = Packer(
-                self._bench, Recipient.parse(each.recipient), index, [lane], merge=False
+                self._context, Recipient.parse(each.recipient), index, [vault], merge=False
             )
             made = self._archive(packer, each)
             self._packed.append(made)
@@ -92,35 +92,35 @@ class Worker:
         moment, index = rfc3339(now()), packer.index
         packer.begin(moment)
         text = base64.b85encode(self._rng.randbytes(_TEXT)).decode()
-        name = f"{account.id}-{packer.lanes[0].sequence}"
+        name = f"{account.id}-{packer.vaults[0].sequence}"
         record = encode_record("post", name, {"text": text})
         index.observe("post", name, self._state.digests.body(record))
         packer.add(record)
         made = packer.finish(
             Manifest(
                 account=account.handle, guid=account.guid, username=account.username,
-                public_key="", time=moment, sequence=packer.lanes[0].sequence,
+                public_key="", time=moment, sequence=packer.vaults[0].sequence,
                 archives=packer.refs(), counts=index.counts(), changes={"post": (1, 0, 0)},
                 blob_key=account.blob_key, pod_url="https://pod.example", software="bench",
             )
         )  # fmt: skip
         if made is None:
-            raise RuntimeError("a lane failed before its archive was made")
+            raise RuntimeError("a vault failed before its archive was made")
         return made
 
     def commit(self, place: dict[str, Any]) -> dict[str, float]:
-        """Commit what is packed batch by batch, as a run does; raises what made a lane fail."""
+        """Commit what is packed batch by batch, as a run does; raises what made a vault fail."""
         backend, size = self._open(place), self._config.limits.batch_accounts
         for each in self._packed:
-            for lane in each.lanes:
-                lane.backend = backend
+            for vault in each.vaults:
+                vault.backend = backend
         for start in range(0, len(self._packed), size):
             some = self._packed[start : start + size]
-            if again := commit(self._bench, some):
+            if again := commit(self._context, some):
                 raise RuntimeError(again[0][1])
-            for lane in (lane for each in some for lane in each.lanes):
-                if lane.error is not None:
-                    raise lane.error
+            for vault in (vault for each in some for vault in each.vaults):
+                if vault.error is not None:
+                    raise vault.error
         return {}
 
     def pictures(
@@ -142,7 +142,7 @@ class Worker:
         BatchRunner(
             source=PictureSource({account: files for account, (_, files) in mine.items()}),
             targets={place["name"]: self._open(place)},
-            bench=self._bench,
+            context=self._context,
             pod=Pod("https://pod.example", "bench"),
             on_done=lambda _, report: reports.append(report),
             should_stop=lambda: False,

@@ -24,7 +24,7 @@ from vaultd.backup.checks.checks import open_source
 from vaultd.records import Record, Records, encode_record
 from vaultd.sources.base import SourceAccount, Trouble, singly
 from vaultd.state.index.digests import Digests
-from vaultd.state.index.vault_index import AccountIndex
+from vaultd.state.index.vault_index import VaultIndex
 from vaultd.vault.coding.sections import SectionWriter, new_file_key
 from vaultd.vault.compression import compress
 from vaultd.vault.layout import FRAME_PLAIN
@@ -56,11 +56,11 @@ def _copy(url: str) -> int:
 
 
 def _observe(digests: Digests, found: list[tuple[SourceAccount, Item]]) -> None:
-    indexes: dict[int, AccountIndex] = {}
+    indexes: dict[int, VaultIndex] = {}
     for account, item in found:
         index = indexes.get(account.key)
         if index is None:
-            index = indexes[account.key] = AccountIndex(digests)
+            index = indexes[account.key] = VaultIndex(digests)
             index.begin(1, (), alone=True)
         if isinstance(item, Records):
             bodies = digests.bodies(item.wires, shared=item.passive)

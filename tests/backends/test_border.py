@@ -17,7 +17,7 @@ from tests.backends.conformance import FailingReader, TroubleError
 from vaultd.backends.base import Backend, ObjectInfo
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backends.transport.http_errors import retry_after
-from vaultd.backends.wrappers.retrying import PatientBackend
+from vaultd.backends.wrappers.retrying import RetryingBackend
 from vaultd.errors import DamageError, ObjectMissing, PlaceError, UsageError
 
 SECRET: Final = "the password is hunter2"
@@ -53,7 +53,7 @@ def test_any_exception_of_any_verb_is_translated(verb: str, error: Exception) ->
     place = MemoryBackend()
     setattr(place, verb, _raising(error))
     with pytest.raises(PlaceError) as raised:
-        VERBS[verb](PatientBackend(place, "main"))
+        VERBS[verb](RetryingBackend(place, "main"))
     assert SECRET not in str(raised.value)
 
 
@@ -66,7 +66,7 @@ def test_an_exception_amid_a_listing_is_translated(error: Exception) -> None:
 
     place = Breaking()
     place.create("a", io.BytesIO(b"x"), 1)
-    found = PatientBackend(place, "main").list()
+    found = RetryingBackend(place, "main").list()
     assert next(found).name == "a"
     with pytest.raises(PlaceError):
         next(found)
@@ -78,13 +78,13 @@ def test_what_is_said_on_purpose_passes_as_it_is(verb: str) -> None:
         place = MemoryBackend()
         setattr(place, verb, _raising(error))
         with pytest.raises(type(error)) as raised:
-            VERBS[verb](PatientBackend(place, "main"))
+            VERBS[verb](RetryingBackend(place, "main"))
         assert raised.value is error
 
 
 def test_an_error_of_the_callers_data_is_the_callers() -> None:
     for error in (TroubleError("mine"), KeyError("mine"), DamageError("mine"), PlaceError("mine")):
-        place = PatientBackend(MemoryBackend(), "main")
+        place = RetryingBackend(MemoryBackend(), "main")
         with pytest.raises(type(error)) as raised:
             place.create("a", FailingReader(1, error), 5)  # type: ignore[arg-type]
         assert raised.value is error

@@ -10,7 +10,7 @@ import pytest
 from vaultd.backends.base import ObjectInfo
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backends.wrappers.bounded import Allowance, BoundedBackend
-from vaultd.backends.wrappers.failing import UnopenedBackend
+from vaultd.backends.wrappers.failing import FailingBackend
 from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused, UsageError, WrongKeyError
 
 
@@ -90,7 +90,7 @@ def test_a_listing_without_end_ends() -> None:
 
 
 def test_a_place_that_could_not_be_opened_says_why_to_everything() -> None:
-    place = UnopenedBackend(WrongKeyError("Another key.", hint="Put it back."))
+    place = FailingBackend(WrongKeyError("Another key.", hint="Put it back."))
     for verb in (
         lambda: place.create("b", io.BytesIO(b"x"), 1),
         lambda: place.read("a0"),
@@ -110,5 +110,5 @@ def test_a_place_that_could_not_be_asked_keeps_whose_move_it_is() -> None:
         (WrongKeyError("Another key."), "alarm"),
     ):
         with pytest.raises(PlaceError) as raised:
-            UnopenedBackend(why).space()
+            FailingBackend(why).space()
         assert (raised.value.move, str(raised.value)) == (move, str(why))

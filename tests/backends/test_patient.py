@@ -14,7 +14,7 @@ from tests.backends.conformance import BackendConformance, FailingReader, Troubl
 from vaultd.backends.base import Backend, ObjectInfo
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backends.wrappers.circuit import Circuit
-from vaultd.backends.wrappers.retrying import Patience, PatientBackend
+from vaultd.backends.wrappers.retrying import RetryingBackend, RetryPolicy
 from vaultd.errors import ObjectExists, ObjectMissing, PlaceBusy, PlaceError, PlaceRefused
 
 
@@ -70,9 +70,9 @@ def busy(**more: float) -> PlaceBusy:
     return PlaceBusy("The place is busy.", retry_after=more.get("retry_after"))
 
 
-def patient(inner: Backend, clock: Clock, **more: float) -> PatientBackend:
-    patience = Patience(tries=4, first=1.0, longest=8.0, budget=more.get("budget", 100.0))
-    return PatientBackend(
+def patient(inner: Backend, clock: Clock, **more: float) -> RetryingBackend:
+    patience = RetryPolicy(tries=4, first=1.0, longest=8.0, budget=more.get("budget", 100.0))
+    return RetryingBackend(
         inner, "main", patience, clock=clock, sleep=clock.sleep, chance=random.Random(1)
     )
 
@@ -80,7 +80,7 @@ def patient(inner: Backend, clock: Clock, **more: float) -> PatientBackend:
 class TestConformance(BackendConformance):
     @pytest.fixture
     def backend(self) -> Backend:
-        return PatientBackend(MemoryBackend(), "main")
+        return RetryingBackend(MemoryBackend(), "main")
 
 
 def test_only_what_may_pass_is_tried_again_with_growing_pauses() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from vaultd.backends.folder.backend import FolderBackend
 from vaultd.backends.opening import Guard, open_place
-from vaultd.backends.wrappers.retrying import PatientBackend
+from vaultd.backends.wrappers.retrying import RetryingBackend
 from vaultd.config import Target
 from vaultd.errors import PlaceError, PlaceRefused, UsageError
 
@@ -21,7 +21,7 @@ def root_of(url: str) -> Path:
     place = open_place(url)
     assert isinstance(place, FolderBackend)
     metered = open_place(url, Target(url), name="main")
-    assert isinstance(metered, PatientBackend)
+    assert isinstance(metered, RetryingBackend)
     assert isinstance(metered.inner, FolderBackend)
     assert metered.inner.root == place.root
     return place.root
@@ -89,7 +89,7 @@ def test_every_scheme_has_a_backend_that_shows_no_secret(
     url: str, keys: dict[str, Any], shown: str
 ) -> None:
     backend = open_place(url, Target(url, **keys), name="off-site")
-    assert isinstance(backend, PatientBackend)
+    assert isinstance(backend, RetryingBackend)
     assert shown in repr(backend)
     assert "hidden" not in repr(backend)
 
@@ -107,7 +107,7 @@ def test_as_many_requests_go_at_once_as_asked_for_and_as_the_kind_of_place_takes
     url: str, most: int
 ) -> None:
     backend = open_place(url, Target(url), at_once=24)
-    assert isinstance(backend, PatientBackend)
+    assert isinstance(backend, RetryingBackend)
     running, highest, lock, go = 0, 0, threading.Lock(), threading.Event()
 
     def delete(_: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.backends.test_patient import Clock
 from vaultd.backends.memory import MemoryBackend
-from vaultd.backends.wrappers.retrying import Patience, PatientBackend
+from vaultd.backends.wrappers.retrying import RetryingBackend, RetryPolicy
 from vaultd.errors import PlaceBusy, PlaceClosed, PlaceError, PlaceFull, PlaceRefused
 
 
@@ -27,9 +27,9 @@ class Away(MemoryBackend):
         return b"x"
 
 
-def _patient(place: MemoryBackend, clock: Clock, **more: float) -> PatientBackend:
-    return PatientBackend(
-        place, "main", Patience(**more), clock=clock, sleep=clock.sleep, chance=random.Random(1)
+def _patient(place: MemoryBackend, clock: Clock, **more: float) -> RetryingBackend:
+    return RetryingBackend(
+        place, "main", RetryPolicy(**more), clock=clock, sleep=clock.sleep, chance=random.Random(1)
     )  # type: ignore[arg-type]
 
 
@@ -64,13 +64,13 @@ def test_what_fails_while_others_work_is_tried_six_times() -> None:
     clock = Clock()
     place = Away(clock, clock.at + 1000, only="bad")
 
-    class Beside(PatientBackend):
+    class Beside(RetryingBackend):
         def _nap(self, seconds: float) -> None:
             clock.sleep(seconds)
             assert self.inner.read("good")
             self._circuit.worked()
 
-    backend = Beside(place, "main", Patience(), clock=clock, chance=random.Random(1))
+    backend = Beside(place, "main", RetryPolicy(), clock=clock, chance=random.Random(1))
     with pytest.raises(PlaceBusy):
         backend.read("bad")
     assert place.asked == 11  # six of them bad
@@ -99,7 +99,7 @@ def test_a_stop_ends_the_waiting() -> None:
         clock.at += seconds
         stopped.append(True)
 
-    backend = PatientBackend(place, "main", clock=clock, sleep=sleep)
+    backend = RetryingBackend(place, "main", clock=clock, sleep=sleep)
     backend.begin(lambda: bool(stopped))
     with pytest.raises(PlaceBusy):
         backend.read("a")
@@ -127,7 +127,7 @@ def test_who_lets_us_in_nowhere_is_not_asked_again_in_the_same_run(
     error: PlaceError, asked: int
 ) -> None:
     place = Refusing(error)
-    backend = PatientBackend(place, "main")
+    backend = RetryingBackend(place, "main")
     for _ in range(9):
         with pytest.raises(type(error), match="No"):
             backend.read("a")
@@ -140,7 +140,7 @@ def test_who_lets_us_in_nowhere_is_not_asked_again_in_the_same_run(
 
 def test_a_full_place_is_not_sent_what_is_as_large_again() -> None:
     place = Refusing(PlaceFull("It is full."))
-    backend = PatientBackend(place, "main")
+    backend = RetryingBackend(place, "main")
     asked = []
     for size in (1000, 1000, 5000, 999, 999, 10):
         with pytest.raises(PlaceFull):

@@ -15,7 +15,7 @@ from vaultd.backends.memory import MemoryBackend
 from vaultd.backends.nextcloud.backend import NextcloudBackend, NextcloudSettings
 from vaultd.backends.trial import FOLDER, Trial, measure, try_out
 from vaultd.backends.wrappers.bounded import Allowance, BoundedBackend
-from vaultd.backends.wrappers.retrying import PatientBackend
+from vaultd.backends.wrappers.retrying import RetryingBackend
 from vaultd.errors import PlaceRefused
 
 
@@ -73,7 +73,7 @@ class Refusing(MemoryBackend):
     "wrapped",
     [
         lambda inner: inner,
-        lambda inner: BoundedBackend(PatientBackend(inner, "main"), Allowance("it", 60)),
+        lambda inner: BoundedBackend(RetryingBackend(inner, "main"), Allowance("it", 60)),
     ],
 )
 def test_a_place_that_fails_a_verb_of_a_run_is_found_unfit(
@@ -133,7 +133,7 @@ def test_what_is_locked_is_deleted_after_its_time() -> None:
     def sleep(seconds: float) -> None:
         backend.waited += seconds
 
-    assert try_out(PatientBackend(backend, "main"), sleep=sleep).fine
+    assert try_out(RetryingBackend(backend, "main"), sleep=sleep).fine
 
 
 @pytest.fixture

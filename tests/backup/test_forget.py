@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from tests.backup.world import POD_KEY, World
 from tests.faults.backend import Fault, FaultyBackend
 from vaultd.backends.memory import MemoryBackend
-from vaultd.backup.engine.context import open_workbench
+from vaultd.backup.engine.context import open_context
 from vaultd.backup.upkeep.forget import ForgetReport, forget
 from vaultd.config import Retention
 from vaultd.errors import PlaceError
@@ -19,7 +19,7 @@ PICTURE = b"a picture" * 100
 
 
 def forget_all_but_newest(world: World) -> ForgetReport:
-    bench = open_workbench(replace(world.config, retention=NEWEST), world.state, POD_KEY)
+    bench = open_context(replace(world.config, retention=NEWEST), world.state, POD_KEY)
     return forget(bench, world.targets)
 
 

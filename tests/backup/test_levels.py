@@ -182,7 +182,7 @@ def test_a_picture_goes_with_the_last_point_that_shows_it(world: World) -> None:
 
 def test_nothing_goes_while_the_run_is_a_dry_one(world: World) -> None:
     from tests.backup.world import POD_KEY
-    from vaultd.backup.engine.context import open_workbench
+    from vaultd.backup.engine.context import open_context
     from vaultd.backup.upkeep.forget import forget
 
     for day in range(40):
@@ -191,7 +191,7 @@ def test_nothing_goes_while_the_run_is_a_dry_one(world: World) -> None:
         world.run()
     keep(world, keep_last=1, keep_daily=2, keep_weekly=0, keep_monthly=0)
     before = dict(world.memory.objects)
-    bench = open_workbench(world.config, world.state, POD_KEY)
+    bench = open_context(world.config, world.state, POD_KEY)
     told = forget(bench, world.targets, dry_run=True)
     assert world.memory.objects == before
     done = forget(bench, world.targets)

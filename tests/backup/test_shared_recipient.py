@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.backup.world import POD_KEY, Content, World
 from vaultd.backup.accounts.enroll import enroll
 from vaultd.backup.checks.checks import check_all
-from vaultd.backup.engine.context import open_workbench
+from vaultd.backup.engine.context import open_context
 from vaultd.backup.status import account_statuses
 from vaultd.backup.upkeep.forget import forget
 from vaultd.config import Retention
@@ -86,7 +86,7 @@ def test_retention_of_one_deletes_nothing_of_the_other(world: World, by_hand: bo
         edit(world, turn + 10)
         world.run("alice")
         if by_hand:
-            bench = open_workbench(replace(world.config, retention=NEWEST), world.state, POD_KEY)
+            bench = open_context(replace(world.config, retention=NEWEST), world.state, POD_KEY)
             forget(bench, world.targets)
         for username in ("alice", "bob"):
             assert newest_of(world, username) is not None, (turn, username)
@@ -112,7 +112,7 @@ def test_a_pair_is_shown_and_parted_and_both_vaults_stay(world: World) -> None:
     for turn in range(4):
         edit(world, turn)
         assert not world.run().failed
-    bench = open_workbench(world.config, world.state, POD_KEY)
+    bench = open_context(world.config, world.state, POD_KEY)
     assert forget(bench, world.targets).problems == []
     assert newest_of(world, "bob") == before["bob"]
     assert newest_of(world, "alice") == world.alice.content()

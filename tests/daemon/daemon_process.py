@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.backup.world import POD_KEY, FakeSource, World
 from vaultd.backends.folder.backend import FolderBackend
 from vaultd.config import Config, Limits, Metrics, Pod, Schedule, StateSection, Target
-from vaultd.daemon.duties import Workshop
+from vaultd.daemon.duties import Setup
 from vaultd.daemon.logs import set_up_logging
 from vaultd.daemon.notify import Notifier
 from vaultd.daemon.service import Service
@@ -58,7 +58,7 @@ def prepare(folder: Path) -> World:
 
 
 def main(folder: Path) -> int:
-    def set_up() -> Workshop:
+    def set_up() -> Setup:
         if (folder / "bad").exists():
             raise ConfigError("schedule.every: 'often' is not a time like 24h.")
         every = (folder / "every").read_text() if (folder / "every").exists() else "24h"
@@ -71,7 +71,7 @@ def main(folder: Path) -> int:
             metrics=Metrics(str(folder / "vaultd.prom")),
         )
         set_up_logging("info", "text")
-        return Workshop(config, source(folder), {"main": FolderBackend(folder / "vaults")}, POD_KEY)
+        return Setup(config, source(folder), {"main": FolderBackend(folder / "vaults")}, POD_KEY)
 
     try:
         return 0 if Service(set_up, Notifier()).run() else 9

@@ -16,7 +16,7 @@ from vaultd.backends.memory import MemoryBackend
 from vaultd.backup.accounts.leaving import unenroll
 from vaultd.clock import rfc3339
 from vaultd.daemon.control import Turns
-from vaultd.daemon.duties import Duties, Workshop
+from vaultd.daemon.duties import Duties, Setup
 from vaultd.daemon.notify import Notifier
 from vaultd.daemon.schedule import until_scrub
 from vaultd.errors import PlaceBusy
@@ -49,11 +49,11 @@ def world(tmp_path: Path, place: Moody) -> World:
 @pytest.fixture
 def duties(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Duties]:
     monkeypatch.setattr(logging.getLogger("vaultd"), "propagate", True)
-    workshop = Workshop(world.config, world.source, world.targets, POD_KEY)
+    setup = Setup(world.config, world.source, world.targets, POD_KEY)
     stopping = threading.Event()
     with StateLock(tmp_path) as lock:
         turns = Turns(lock, stopping)
-        yield Duties(workshop, world.state, turns, Notifier({}), stopping)
+        yield Duties(setup, world.state, turns, Notifier({}), stopping)
 
 
 def test_a_database_that_is_away_is_asked_ever_more_seldom(

@@ -50,7 +50,7 @@ class Judge:
 
     def before_turn(self) -> None:
         """Remember what was given up before."""
-        self._doomed = self.world.state.doomed.pending()
+        self._doomed = self.world.state.pending_deletions.pending()
         for place in self.places.values():
             place.kept.deleted.clear()
 
@@ -69,7 +69,7 @@ class Judge:
     def _let_go(self) -> None:
         """What was given up or deleted is promised no more, if the policy allows it to go."""
         given_up = {name: set(place.kept.deleted) for name, place in self.places.items()}
-        for key, names in self.world.state.doomed.pending().items():
+        for key, names in self.world.state.pending_deletions.pending().items():
             given_up[key[1]].update(set(names).difference(self._doomed.get(key, ())))
         for promise in list(self.promises):
             place = self.places[promise.target]

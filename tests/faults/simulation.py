@@ -17,8 +17,8 @@ from tests.faults.model import Broken, Place
 from tests.faults.states import fresh_state, open_state
 from tests.faults.watched import Watched
 from vaultd.backends.base import Backend
-from vaultd.backends.wrappers.retrying import Patience, PatientBackend
-from vaultd.backup.engine.context import open_workbench
+from vaultd.backends.wrappers.retrying import RetryingBackend, RetryPolicy
+from vaultd.backup.engine.context import open_context
 from vaultd.backup.run.run import run_backup
 from vaultd.backup.upkeep.forget import forget
 from vaultd.backup.upkeep.scrub import scrub
@@ -188,7 +188,7 @@ class Simulation:
     def forget(self, who: str, seed: int, rate: float, kill: int) -> None:
         """Keep the newest points."""
         world = self.world
-        bench = open_workbench(replace(world.config, retention=_SOME), world.state, POD_KEY)
+        bench = open_context(replace(world.config, retention=_SOME), world.state, POD_KEY)
         told = forget(bench, self._targets(), [who], dry_run=True)
         if any(place.faulty.events for place in self.places.values()):
             raise Broken("Only asking what would go asks a place.")
@@ -213,8 +213,8 @@ class Simulation:
         for name in self.active:
             place = self.places[name].faulty
             targets[name] = (
-                PatientBackend(
-                    place, name, Patience(tries=3), sleep=_no_sleep, chance=random.Random(0)
+                RetryingBackend(
+                    place, name, RetryPolicy(tries=3), sleep=_no_sleep, chance=random.Random(0)
                 )
                 if self.patient
                 else place

@@ -22,7 +22,7 @@ from vaultd.keys import SealingKey, Secrets
 from vaultd.restore.opening.account_vault import open_account
 from vaultd.state.database import FILE_NAME
 from vaultd.state.index.digests import Digests
-from vaultd.state.index.vault_index import AccountIndex
+from vaultd.state.index.vault_index import VaultIndex
 from vaultd.state.own_targets import SealedTarget
 from vaultd.state.store import State
 from vaultd.state.tallies import Counters, Tally
@@ -41,7 +41,7 @@ HEAD = msgpack.packb((5, "little", [], 20_000_000, 0, [1]))
 
 
 def _index() -> bytes:
-    index = AccountIndex(DIGESTS)
+    index = VaultIndex(DIGESTS)
     index.begin(1, (), alone=True)
     for number in range(20):
         index.observe("post", f"{number:032x}", number)
@@ -108,7 +108,7 @@ def test_any_archive_list_is_read_or_refused(data: bytes) -> None:
 
 
 def _use_index(data: bytes) -> None:
-    index = AccountIndex.load(DIGESTS, [data[:50], data[50:]])
+    index = VaultIndex.load(DIGESTS, [data[:50], data[50:]])
     index.begin(99, (), alone=False)
     index.observe("post", f"{3:032x}", 3)
     index.observe("post", "new", 3)

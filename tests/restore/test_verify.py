@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.vault import small_vault as small
 from vaultd.backends.base import ObjectInfo
 from vaultd.backends.folder.backend import FolderBackend
-from vaultd.backends.wrappers.retrying import PatientBackend
+from vaultd.backends.wrappers.retrying import RetryingBackend
 from vaultd.errors import PlaceError
 from vaultd.restore import verify
 from vaultd.restore.forks import in_forks
@@ -183,7 +183,7 @@ def test_forks_find_what_one_process_finds(damaged: list[Damaged]) -> None:
         data = {item.name: (root / item.name).read_bytes() for item in place.list()}
         wanted = verify_place(small.Objects(data))
         assert verify_place(place) == wanted
-        assert verify_place(PatientBackend(place, "a target of the config")) == wanted
+        assert verify_place(RetryingBackend(place, "a target of the config")) == wanted
         parts = [[each] for each in verify._listed(place)]
         found = Verification()
         for each in in_forks(partial(verify._verify_vaults, place), parts, Verification, 3):

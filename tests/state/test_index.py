@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from vaultd.errors import DamageError
 from vaultd.state.index.digests import Digests
 from vaultd.state.index.packed_ids import pack_id, pack_ids, unpack_ids
-from vaultd.state.index.vault_index import AccountIndex, Change
+from vaultd.state.index.vault_index import Change, VaultIndex
 from vaultd.state.vaults.photos import KnownPhoto, PhotoCache
 
 DIGESTS = Digests(b"s" * 32)
@@ -28,8 +28,8 @@ CONTENT = st.dictionaries(
 )
 
 
-def new_index() -> AccountIndex:
-    index = AccountIndex(DIGESTS)
+def new_index() -> VaultIndex:
+    index = VaultIndex(DIGESTS)
     index.begin(1, (), alone=True)
     return index
 
@@ -43,7 +43,7 @@ def test_two_runs_tell_exactly_what_is_different(
         assert index.observe(kind, record_id, body, passive) is Change.ADDED
         assert index.observe(kind, record_id, body, passive) is Change.REPEATED
     assert list(index.missing()) == []
-    index = AccountIndex.load(DIGESTS, index.dump())
+    index = VaultIndex.load(DIGESTS, index.dump())
     index.begin(2, (), alone=False)
     for (kind, record_id), (body, passive) in new.items():
         before = old.get((kind, record_id))
@@ -57,7 +57,7 @@ def test_two_runs_tell_exactly_what_is_different(
     for kind, _ in new:
         counts[kind] = counts.get(kind, 0) + 1
     assert index.counts() == counts
-    again = AccountIndex.load(DIGESTS, index.dump())
+    again = VaultIndex.load(DIGESTS, index.dump())
     # Tombstones have a home too, as long as the first archive holds something that counts.
     stands = any(old.get(key, (None,))[0] == body for key, (body, _) in new.items())
     assert len(again) == len(old | new if stands else new)
@@ -77,7 +77,7 @@ def test_many_at_once_are_seen_as_one_by_one(
     one, many = new_index(), new_index()
     for step, content in enumerate((old, new), 1):
         if step == 2:
-            one, many = (AccountIndex.load(DIGESTS, index.dump()) for index in (one, many))
+            one, many = (VaultIndex.load(DIGESTS, index.dump()) for index in (one, many))
             for index in (one, many):
                 index.begin(2, {1}, alone=False)
         for group in {(kind, passive) for (kind, _), (_, passive) in content.items()}:
@@ -119,7 +119,7 @@ def test_kept_records_and_kinds_are_not_missing() -> None:
     for number in range(3):
         index.observe("post", f"p{number}", 1)
         index.observe("like", f"l{number}", 1)
-    index = AccountIndex.load(DIGESTS, index.dump())
+    index = VaultIndex.load(DIGESTS, index.dump())
     index.keep("post", "p1")
     index.keep("post", "never seen")
     index.keep_kind("like")
@@ -130,7 +130,7 @@ def test_kept_records_and_kinds_are_not_missing() -> None:
 @pytest.mark.parametrize("data", [b"junk", b"\x28\xb5\x2f\xfd junk", b"\x00"])
 def test_a_damaged_index_is_named(data: bytes) -> None:
     with pytest.raises(DamageError, match="no vault is affected"):
-        AccountIndex.load(DIGESTS, [data])
+        VaultIndex.load(DIGESTS, [data])
 
 
 def test_every_cut_of_an_index_is_noticed() -> None:
@@ -139,7 +139,7 @@ def test_every_cut_of_an_index_is_noticed() -> None:
     data = b"".join(index.dump())
     for end in range(1, len(data)):
         with pytest.raises(DamageError):
-            AccountIndex.load(DIGESTS, [data[:end]])
+            VaultIndex.load(DIGESTS, [data[:end]])
 
 
 def test_a_hundred_thousand_records_take_less_than_seven_megabytes() -> None:
@@ -149,7 +149,7 @@ def test_a_hundred_thousand_records_take_less_than_seven_megabytes() -> None:
     data = list(index.dump())
     del index
     tracemalloc.start()
-    index = AccountIndex.load(DIGESTS, data)
+    index = VaultIndex.load(DIGESTS, data)
     for number in range(100_000):
         assert index.observe("comment", f"{number:032x}", number + 1) is Change.CHANGED
     for _ in index.dump():
@@ -187,24 +187,24 @@ def test_a_damaged_picture_list_is_named() -> None:
         PhotoCache(DIGESTS, b"junk")
 
 
-def _grown(digests: Digests = DIGESTS) -> AccountIndex:
+def _grown(digests: Digests = DIGESTS) -> VaultIndex:
     """Three archives: `old` is in the first, `young` came with the second, both are gone with
     the third; `first` and `second` stay."""
-    index = AccountIndex(digests)
+    index = VaultIndex(digests)
     index.begin(1, (), alone=True)
     for name in ("first", "old"):
         index.observe("post", name, 1)
-    index = AccountIndex.load(digests, index.dump())
+    index = VaultIndex.load(digests, index.dump())
     index.begin(2, (), alone=False)
     for name in ("first", "old", "second", "young"):
         index.observe("post", name, 1)
     assert list(index.missing()) == []
-    index = AccountIndex.load(digests, index.dump())
+    index = VaultIndex.load(digests, index.dump())
     index.begin(3, (), alone=False)
     for name in ("first", "second", "third"):
         index.observe("post", name, 1)
     assert {gone.id: gone.written for gone in index.missing()} == {"old": True, "young": True}
-    return AccountIndex.load(digests, index.dump())
+    return VaultIndex.load(digests, index.dump())
 
 
 def test_a_tombstone_stays_as_long_as_an_archive_holds_what_it_hides() -> None:
@@ -215,13 +215,13 @@ def test_a_tombstone_stays_as_long_as_an_archive_holds_what_it_hides() -> None:
         index.observe("post", name, 1)
     # Only the first archive is left of those before, and it never held the young one.
     assert [(gone.id, gone.moved) for gone in index.missing()] == [("old", True)]
-    index = AccountIndex.load(DIGESTS, index.dump())
+    index = VaultIndex.load(DIGESTS, index.dump())
     assert len(index) == 4
     index.begin(5, {1}, alone=False)
     for name in ("first", "second", "third"):
         index.observe("post", name, 1)
     assert list(index.missing()) == []
-    assert len(AccountIndex.load(DIGESTS, index.dump())) == 3
+    assert len(VaultIndex.load(DIGESTS, index.dump())) == 3
 
 
 def test_what_lay_in_taken_over_archives_alone_leaves_no_tombstone() -> None:
@@ -231,7 +231,7 @@ def test_what_lay_in_taken_over_archives_alone_leaves_no_tombstone() -> None:
         index.observe("post", name, 1)
     found = {gone.id: (gone.moved, gone.written) for gone in index.missing()}
     assert found == {"old": (True, True), "third": (False, False)}
-    assert len(AccountIndex.load(DIGESTS, index.dump())) == 3
+    assert len(VaultIndex.load(DIGESTS, index.dump())) == 3
 
 
 def test_what_comes_back_and_goes_again_is_hidden_from_its_birth_on() -> None:
@@ -240,7 +240,7 @@ def test_what_comes_back_and_goes_again_is_hidden_from_its_birth_on() -> None:
     for name in ("first", "second", "third", "old"):
         index.observe("post", name, 2)
     assert list(index.missing()) == []
-    index = AccountIndex.load(DIGESTS, index.dump())
+    index = VaultIndex.load(DIGESTS, index.dump())
     index.begin(5, {4}, alone=True)
     index.observe("post", "first", 2)
     assert {gone.id for gone in index.missing()} >= {"old"}
@@ -253,4 +253,4 @@ def test_an_index_tells_nothing_without_its_key() -> None:
     assert b"friend" not in data
     assert data == b"".join(index.dump())  # equal vaults are told by equal bytes
     with pytest.raises(DamageError, match="key"):
-        AccountIndex.load(Digests(b"t" * 32), [data])
+        VaultIndex.load(Digests(b"t" * 32), [data])

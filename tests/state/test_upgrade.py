@@ -17,7 +17,7 @@ from sqlalchemy import create_engine
 from vaultd.state.database import FILE_NAME
 from vaultd.state.index.digests import Digests
 from vaultd.state.index.packed_ids import pack_id
-from vaultd.state.index.vault_index import AccountIndex, Change
+from vaultd.state.index.vault_index import Change, VaultIndex
 from vaultd.state.store import State
 
 
@@ -68,7 +68,7 @@ def test_0005_archives_that_an_account_found_in_its_vault_are_not_its_own(tmp_pa
     assert point is not None
     assert [(a.sequence, a.foreign) for a in point.archives] == [(1, True), (2, False)]
     assert [(b.gone, b.foreign) for b in point.blobs] == [(2, True), (0, False)]
-    assert list(state.doomed.pending()) == [(3, "main")]
+    assert list(state.pending_deletions.pending()) == [(3, "main")]
     assert list(state.shared_vaults().values()) == [["u1", "u2"]]
     state.close()
 
@@ -114,7 +114,7 @@ def test_0010_indexes_go_on_sealed_and_nothing_stays_in_clear(tmp_path: Path) ->
             assert word not in file.read_bytes(), file.name
     assert (tmp_path / "state.key").read_text().strip() == secret.hex()
     assert state.digests.body(b"x") == digests.body(b"x")
-    index = AccountIndex.load(state.digests, state.vaults.index_pieces(1, "main", 1))
+    index = VaultIndex.load(state.digests, state.vaults.index_pieces(1, "main", 1))
     index.begin(2, (), alone=False)
     assert index.observe("contact", "a" * 32, digests.body(b"one")) is Change.SAME
     (gone,) = index.missing()

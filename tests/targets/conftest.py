@@ -17,10 +17,10 @@ from tests.backends.servers.running import PASSWORD, USER, Running
 from tests.backends.servers.wsgidav_server import start_wsgidav
 from vaultd.backends.base import Backend
 from vaultd.backends.opening import open_place
-from vaultd.backends.wrappers.retrying import Patience, PatientBackend
+from vaultd.backends.wrappers.retrying import RetryingBackend, RetryPolicy
 from vaultd.config import Target
 
-QUICK = Patience(tries=10, first=0.01, longest=0.1, budget=60)
+QUICK = RetryPolicy(tries=10, first=0.01, longest=0.1, budget=60)
 _numbers = count()
 
 
@@ -42,8 +42,8 @@ class FarPlace:
 
     def _opened(self, target: Target) -> Backend:
         place = open_place(target.url, target, name="far", create=True)
-        assert isinstance(place, PatientBackend)
-        return PatientBackend(place.inner, "far", QUICK)
+        assert isinstance(place, RetryingBackend)
+        return RetryingBackend(place.inner, "far", QUICK)
 
 
 Maker = Callable[[], FarPlace]

@@ -13,7 +13,7 @@ import pytest
 
 from tests.backup.world import World
 from tests.targets.conftest import QUICK, FarPlace
-from vaultd.backends.wrappers.retrying import PatientBackend
+from vaultd.backends.wrappers.retrying import RetryingBackend
 from vaultd.backup.metrics import metrics_text, write_metrics
 from vaultd.config import Metrics
 from vaultd.errors import PlaceError
@@ -87,8 +87,8 @@ def test_runs_are_told_and_requests_add_up_over_processes(place: FarPlace, tmp_p
 
 def test_a_target_that_is_away_is_counted_and_left_alone(place: FarPlace, tmp_path: Path) -> None:
     far = place.open()
-    assert isinstance(far, PatientBackend)
-    hurried = PatientBackend(far.inner, "far", replace(QUICK, tries=2))
+    assert isinstance(far, RetryingBackend)
+    hurried = RetryingBackend(far.inner, "far", replace(QUICK, tries=2))
     world = World(tmp_path / "state", {"main": hurried})
     for number in range(6):
         world.person(f"user{number}")

@@ -15,7 +15,7 @@ from tests.backends.servers.running import PASSWORD, USER, Running
 from tests.backup.world import POD_KEY, Content, World
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backup.checks.checks import check_all
-from vaultd.backup.engine.context import open_workbench
+from vaultd.backup.engine.context import open_context
 from vaultd.backup.report import AccountReport, RunReport, Status
 from vaultd.backup.status import account_statuses
 from vaultd.backup.upkeep.forget import forget
@@ -362,7 +362,7 @@ def test_retention_and_scrub_reach_it(world: World, give: Give) -> None:
     assert (found.vaults, found.findings, found.problems) == (3, [], [])
     policy = Retention(keep_last=1, keep_daily=0, keep_weekly=0, keep_monthly=0)
     world.config = msgspec.structs.replace(world.config, retention=policy)
-    bench = open_workbench(world.config, world.state, POD_KEY)
+    bench = open_context(world.config, world.state, POD_KEY)
     gone = forget(bench, world.targets, own=own)
     assert gone.problems == []
     assert {(v.username, v.target) for v in gone.vaults} >= {("alice", "main"), ("alice", OWN)}

@@ -19,7 +19,7 @@ from tests.targets.conftest import FarPlace
 from tests.targets.test_command_line import _with_own_targets, vaultd, with_two_workers
 from tests.targets.test_own_targets import Give, configure, give, own_content, result, world
 from vaultd.backup.checks.checks import open_source, open_targets
-from vaultd.backup.engine.context import open_workbench
+from vaultd.backup.engine.context import open_context
 from vaultd.backup.metrics import metrics_text
 from vaultd.backup.report import AccountReport, RunReport, Status, failed_at
 from vaultd.backup.run.pool import open_pool
@@ -265,7 +265,7 @@ def test_scrub_and_forget_find_it_out_and_leave_it_to_runs(world: World, far: Pr
         own = OwnPlaces(world.config, world.state)
         found = scrub(world.state, world.targets, 1.0, own=own)
         assert (found.problems, found.notes) == ([], [])
-        bench = open_workbench(world.config, world.state, POD_KEY)
+        bench = open_context(world.config, world.state, POD_KEY)
         assert forget(bench, world.targets, own=own).problems == []
         assert world.run().own.accounts == 1  # nothing changed, and yet it was asked
     let_pass(world, 1)

@@ -14,7 +14,7 @@ from tests.backends.test_border import FOREIGN
 from tests.backup.world import World
 from vaultd.backends.memory import MemoryBackend
 from vaultd.backends.opening import open_place
-from vaultd.backends.wrappers.retrying import Patience, PatientBackend
+from vaultd.backends.wrappers.retrying import RetryingBackend, RetryPolicy
 from vaultd.backup.checks.checks import open_targets
 from vaultd.backup.report import Status
 from vaultd.backup.target_trouble import by_target
@@ -95,7 +95,7 @@ def test_accounts_with_trouble_of_their_own_are_told_beside_it(crowd: World) -> 
         def list(self, prefix: str = "") -> Iterator[object]:  # type: ignore[override]
             raise PlaceBusy("It does not answer.")
 
-    crowd.targets["offsite"] = PatientBackend(Away(), "offsite", Patience(tries=1))
+    crowd.targets["offsite"] = RetryingBackend(Away(), "offsite", RetryPolicy(tries=1))
     crowd.source.people["user07"].broken = KeyError("x")
     report = crowd.run()
     (trouble,), others = by_target(report.failed)
@@ -117,7 +117,7 @@ def test_no_exception_of_a_target_ends_a_run_or_another_target(
 
     odd = MemoryBackend()
     setattr(odd, verb, call)
-    world.targets["odd"] = PatientBackend(odd, "odd")
+    world.targets["odd"] = RetryingBackend(odd, "odd")
     for text in ("one", "two"):
         for name in ("alice", "bob"):
             world.source.people[name].put("post", "p1", {"text": text})

@@ -121,7 +121,7 @@ def open_place(
         backend: Backend = _file(parts, create=create, guard=guard, configured=target is not None)
         if target is None:  # to read a folder, fewer libraries are enough
             return backend
-    from vaultd.backends.wrappers.retrying import Patience, PatientBackend
+    from vaultd.backends.wrappers.retrying import RetryingBackend, RetryPolicy
     from vaultd.config import Target
 
     target = target or Target(url)
@@ -130,8 +130,8 @@ def open_place(
     if parts.scheme != "file":
         order = _Order(parts, target, where, create, guard, many)
         backend = _OPENERS[parts.scheme](order)
-    patience = Patience(target.tries, at_once=many, first_contact=first_contact)
-    return PatientBackend(backend, name or parts.host or "it", patience)
+    patience = RetryPolicy(target.tries, at_once=many, first_contact=first_contact)
+    return RetryingBackend(backend, name or parts.host or "it", patience)
 
 
 def _file(url: PlaceUrl, *, create: bool, guard: Guard | None, configured: bool) -> Backend:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from vaultd.backends.base import Backend, Space
-from vaultd.backends.wrappers.retrying import PatientBackend, begin_run, patient_part
+from vaultd.backends.wrappers.retrying import RetryingBackend, begin_run, retrying_part
 from vaultd.backup.room import Room
 from vaultd.clock import now, rfc3339
 from vaultd.errors import PlaceError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def counted(place: object) -> Counters:
     """Return what a backend counted since it was last asked; a folder counts nothing."""
-    patient = patient_part(place)
+    patient = retrying_part(place)
     if patient is None:
         return Counters()
     meter = patient.meter.drain()
@@ -57,7 +57,7 @@ def count_run(
             _ask(tally, place)  # its trouble is in the report already, and in the counters
         tally.counters.add(counted(place))
         tally.counters.add(more.get(name, Counters()))
-        tally.resting = isinstance(place, PatientBackend) and place.resting
+        tally.resting = isinstance(place, RetryingBackend) and place.resting
     state.tallies.save(touched)
     return rooms(config, touched)
 

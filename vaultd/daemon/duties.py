@@ -41,7 +41,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class Setup:
     """What the daemon works with; a reload makes a new one."""
 
     config: Config
@@ -55,13 +55,13 @@ class Duties:
 
     def __init__(
         self,
-        workshop: Workshop,
+        setup: Setup,
         state: State,
         turns: Turns,
         notifier: Notifier,
         stopping: threading.Event,
     ) -> None:
-        self.workshop = workshop
+        self.setup = setup
         self._state = state
         self._turns = turns
         self._notifier = notifier
@@ -88,19 +88,19 @@ class Duties:
         return self._stopping.is_set() or self._turns.wanted
 
     def _in_turn(
-        self, doing: str, what: str, action: Callable[[Workshop], float | None]
+        self, doing: str, what: str, action: Callable[[Setup], float | None]
     ) -> float | None:
         with self._turns.own(doing):
             if self._must_end():
                 return None
             patience = self._duties.setdefault(what, Patience(what))
             try:
-                wanted = action(self.workshop)
+                wanted = action(self.setup)
             except VaultdError as error:
                 self._notifier.status(str(error))
                 if isinstance(error, DatabaseError):
                     patience = self._database
-                every = tick(self.workshop.config.schedule.period).total_seconds()
+                every = tick(self.setup.config.schedule.period).total_seconds()
                 return patience.failed(str(error), every)
             except Exception as error:  # noqa: BLE001 - a bug must not end the daemon
                 _log.error("%s failed, a bug in vaultd: %s", what, whereabouts(error))
@@ -108,88 +108,88 @@ class Duties:
             patience.worked()
             return wanted
 
-    def _tick(self, workshop: Workshop) -> float | None:
-        self._erase(workshop)
-        self._welcome(workshop)
-        return self._back_up(workshop)
+    def _tick(self, setup: Setup) -> float | None:
+        self._erase(setup)
+        self._welcome(setup)
+        return self._back_up(setup)
 
-    def _welcome(self, workshop: Workshop) -> None:
+    def _welcome(self, setup: Setup) -> None:
         """Enrol by policy, or count, who signed up; the pod is asked a few times a period."""
         at = time.monotonic()
         if at < self._welcome_at:
             return
-        pause = min(_WELCOME_AGAIN, workshop.config.schedule.period / 24)
+        pause = min(_WELCOME_AGAIN, setup.config.schedule.period / 24)
         self._welcome_at = at + pause.total_seconds()
-        found = welcome(workshop.config, self._state, workshop.source, workshop.targets)
+        found = welcome(setup.config, self._state, setup.source, setup.targets)
         if found.enrolled:
             _log.info("%s enrolled by policy.", plural(len(found.enrolled), "account"))
         for note in found.notes:
             _log.warning("%s", note)
-        told = count_sentence(found.count, workshop.config.enroll.policy)
+        told = count_sentence(found.count, setup.config.enroll.policy)
         if told and told != self._told:
             _log.warning("%s", told)
         self._told = told
 
-    def _erase(self, workshop: Workshop) -> None:
+    def _erase(self, setup: Setup) -> None:
         """Erase old vaults that are due, also while nobody is to be backed up."""
         if not self._state.old_vaults.count_pending():
             return
-        own = OwnPlaces(workshop.config, self._state)
+        own = OwnPlaces(setup.config, self._state)
         found = erase_old_vaults(
             self._state,
-            workshop.targets,
+            setup.targets,
             own,
-            again_after=min(_ERASE_AGAIN, workshop.config.schedule.period / 4),
+            again_after=min(_ERASE_AGAIN, setup.config.schedule.period / 4),
             should_stop=self._must_end,
         )
         own.save()
         _tell_erased(found.done, found.failed)
 
-    def _back_up(self, workshop: Workshop) -> float | None:
+    def _back_up(self, setup: Setup) -> float | None:
         names = self._state.usernames()
         results = {result.username: result for result in self._state.journal.results()}
-        waiting = due(names, results, workshop.config.schedule.period, now())
+        waiting = due(names, results, setup.config.schedule.period, now())
         if not waiting:
             return None
         self._notifier.status(f"Backing up {plural(len(waiting), 'account')}.")
-        with open_pool(workshop.config) as pool:
+        with open_pool(setup.config) as pool:
             report = run_backup(
-                workshop.config,
+                setup.config,
                 self._state,
-                workshop.source,
-                workshop.targets,
-                workshop.pod_key,
+                setup.source,
+                setup.targets,
+                setup.pod_key,
                 waiting,
                 should_stop=self._must_end,
                 pool=pool,
             )
         self._database.worked()
         self._tell(report)
-        write_metrics(workshop.config, self._state)
+        write_metrics(setup.config, self._state)
         return None
 
-    def _scrub(self, workshop: Workshop) -> None:
-        own = OwnPlaces(workshop.config, self._state)
-        part = workshop.config.scrub.part
-        found = scrub(self._state, workshop.targets, part, own=own, should_stop=self._must_end)
+    def _scrub(self, setup: Setup) -> None:
+        own = OwnPlaces(setup.config, self._state)
+        part = setup.config.scrub.part
+        found = scrub(self._state, setup.targets, part, own=own, should_stop=self._must_end)
         for problem in (*found.problems, *found.notes):
             _log.warning("%s", problem)
         for bad in found.findings:
             _log.error("%s: %s Healed: %s.", bad.target, bad.sentence, bad.healed or "no")
         _log.info("Scrubbed %s, %d bad.", plural(found.objects, "object"), len(found.findings))
 
-    def _look(self, workshop: Workshop) -> float | None:
-        every = tick(workshop.config.schedule.period).total_seconds()
+    def _look(self, setup: Setup) -> float | None:
+        every = tick(setup.config.schedule.period).total_seconds()
         again: list[float] = []
-        for name, trouble in ask_targets(self._state, workshop.targets).items():
+        for name, trouble in ask_targets(self._state, setup.targets).items():
             patience = self._targets.setdefault(name, Patience(f"Target {name}"))
             if trouble:
                 again.append(patience.failed(f"{name}: {trouble}", every))
             else:
                 patience.worked()
-        workshop.source.moment()  # raises where the database is away
+        setup.source.moment()  # raises where the database is away
         self._database.worked()
-        write_metrics(workshop.config, self._state)
+        write_metrics(setup.config, self._state)
         return min(again, default=None)
 
     def _tell(self, report: RunReport) -> None:

@@ -16,7 +16,7 @@ from vaultd.clock import now
 from vaultd.config import Config, load
 from vaultd.daemon.clockwork import Clockwork
 from vaultd.daemon.control import ControlServer, Turns
-from vaultd.daemon.duties import Duties, Workshop
+from vaultd.daemon.duties import Duties, Setup
 from vaultd.daemon.logs import set_up_logging
 from vaultd.daemon.notify import Notifier
 from vaultd.daemon.schedule import tick, until_scrub
@@ -40,7 +40,7 @@ class Service:
     daemon, and at SIGHUP, where it keeps the old set-up.
     """
 
-    def __init__(self, set_up: Callable[[], Workshop], notifier: Notifier) -> None:
+    def __init__(self, set_up: Callable[[], Setup], notifier: Notifier) -> None:
         self._set_up = set_up
         self._notifier = notifier
         self._wake = threading.Event()
@@ -52,17 +52,17 @@ class Service:
 
         Raises LockedError when another vaultd works on this state, and what `set_up` raises.
         """
-        workshop = self._set_up()
-        directory = Path(workshop.config.state.path)
+        setup = self._set_up()
+        directory = Path(setup.config.state.path)
         clockwork = Clockwork()
         with StateLock(directory) as lock:
             state, turns = State(directory), Turns(lock, self._stop)
             with ControlServer(directory, turns, lambda: clockwork.soon(_BACKUP)):
-                duties = Duties(workshop, state, turns, self._notifier, self._stop)
+                duties = Duties(setup, state, turns, self._notifier, self._stop)
                 self._listen()
-                periods = _periods(workshop.config)
+                periods = _periods(setup.config)
                 clockwork.add(_BACKUP, periods[_BACKUP], duties.back_up)
-                first = until_scrub(state.vaults.last_scrub(), workshop.config.scrub.period, now())
+                first = until_scrub(state.vaults.last_scrub(), setup.config.scrub.period, now())
                 clockwork.add(_SCRUB, periods[_SCRUB], duties.scrub, after=first.total_seconds())
                 clockwork.add(_LOOK, periods[_LOOK], duties.look, after=periods[_LOOK])
                 clockwork.start()
@@ -118,16 +118,16 @@ class Service:
     def _reload_config(self, duties: Duties, clockwork: Clockwork) -> None:
         self._notifier.reloading()
         try:
-            workshop = self._set_up()
+            setup = self._set_up()
         except VaultdError as error:
             _log.error("Reload refused, the old config stays: %s", error)
             self._notifier.status(f"Reload refused: {error}")
         else:
-            if workshop.config.state.path != duties.workshop.config.state.path:
+            if setup.config.state.path != duties.setup.config.state.path:
                 _log.error("state.path cannot change while running; restart to change it.")
             else:
-                duties.workshop = workshop
-                for name, seconds in _periods(workshop.config).items():
+                duties.setup = setup
+                for name, seconds in _periods(setup.config).items():
                     clockwork.change(name, seconds)
                 _log.info("The config was reloaded.")
         self._notifier.ready()
@@ -145,11 +145,11 @@ def _periods(config: Config) -> dict[str, float]:
 def serve(config_path: Path | None) -> int:
     """Be the daemon of this config until stopped; return the exit code."""
 
-    def set_up() -> Workshop:
+    def set_up() -> Setup:
         config = load(config_path, os.environ)
         set_up_logging(config.log.level, config.log.format)
         pod_key = PodKey.load(Path(config.state.path) / "pod.key")
-        return Workshop(config, open_source(config), open_targets(config), pod_key)
+        return Setup(config, open_source(config), open_targets(config), pod_key)
 
     if not Service(set_up, Notifier()).run():
         # A thread hangs in an upload. Every moment is one to be killed at, so do not wait for it.

@@ -108,9 +108,9 @@ def _is_folder(place: Place) -> bool:
     """Whether forks can use a place side by side: they would share another's connections."""
     if isinstance(place, FolderBackend):
         return True
-    from vaultd.backends.wrappers.retrying import PatientBackend
+    from vaultd.backends.wrappers.retrying import RetryingBackend
 
-    return isinstance(place, PatientBackend) and isinstance(place.inner, FolderBackend)
+    return isinstance(place, RetryingBackend) and isinstance(place.inner, FolderBackend)
 
 
 def _listed(place: Place) -> list[_Listed]:

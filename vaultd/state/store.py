@@ -24,7 +24,7 @@ from vaultd.state.probes import Probes
 from vaultd.state.suspects import Suspects
 from vaultd.state.tallies import Tallies
 from vaultd.state.vaults.old_vaults import OldVault, OldVaults, remember, use_again
-from vaultd.state.vaults.pending_deletions import Doomed
+from vaultd.state.vaults.pending_deletions import PendingDeletions
 from vaultd.state.vaults.vaults import Vaults
 
 
@@ -57,7 +57,7 @@ class State:
         self.journal = Journal(self._database)
         self.vaults = Vaults(self._database)
         self.marks = Marks(self._database)
-        self.doomed = Doomed(self._database)
+        self.pending_deletions = PendingDeletions(self._database)
         self.suspects = Suspects(self._database)
         self.probes = Probes(self._database)
         self.own_targets = OwnTargets(self._database)

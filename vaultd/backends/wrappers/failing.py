@@ -10,7 +10,7 @@ from vaultd.backends.base import Finding, ObjectInfo, Space
 from vaultd.errors import PlaceError, PlaceLockedAway, PlaceRefused, UsageError, VaultdError
 
 
-class UnopenedBackend:
+class FailingBackend:
     """Satisfies Backend; every verb raises `why`: as it is where it is a PlaceError, as
     PlaceRefused where it lies with what was given (UsageError), else as PlaceLockedAway."""
 

@@ -40,7 +40,7 @@ _OF_DATA: Final = frozenset({"create", "read", "list"})
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """Pauses from `first` doubling to `longest` (s) while nothing works, for `budget` s at most.
 
     `tries` per call at most, where they are not 0. A place that never answered yet gets
@@ -55,14 +55,14 @@ class Patience:
     first_contact: float | None = None
 
 
-class PatientBackend:
+class RetryingBackend:
     """Wraps a backend; satisfies Backend. `name` is the target's, for messages."""
 
     def __init__(
         self,
         inner: Backend,
         name: str,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] | None = None,
@@ -71,7 +71,7 @@ class PatientBackend:
         self.inner = inner
         self.name = name
         self.meter = Meter()
-        self._patience = patience or Patience()
+        self._patience = patience or RetryPolicy()
         self._circuit = Circuit(name, budget=self._patience.budget, clock=clock)
         self._clock = clock
         self._sleep = sleep or self._nap
@@ -83,7 +83,7 @@ class PatientBackend:
         self._let_in = False
 
     def __repr__(self) -> str:
-        return f"PatientBackend({self.name}, {self.inner!r})"
+        return f"RetryingBackend({self.name}, {self.inner!r})"
 
     @property
     def resting(self) -> bool:
@@ -225,7 +225,7 @@ class PatientBackend:
     def for_trial(self) -> Trial:
         """Return the same patience with the backend that the inner one is tried with."""
         trial = trial_of(self.inner)
-        patient = PatientBackend(
+        patient = RetryingBackend(
             trial.backend, self.name, self._patience, clock=self._clock, sleep=self._sleep
         )
         return trial._replace(backend=patient)
@@ -321,14 +321,14 @@ class PatientBackend:
 
 def begin_run(place: object, should_stop: Callable[[], bool] | None = None) -> None:
     """Tell a backend that a run begins, and how it is asked to stop; a folder needs no word."""
-    found = patient_part(place)
+    found = retrying_part(place)
     if found is not None:
         found.begin(should_stop)
 
 
-def patient_part(place: object) -> PatientBackend | None:
+def retrying_part(place: object) -> RetryingBackend | None:
     """Return the patience that lies in or beneath a backend, None where there is none."""
-    while place is not None and not isinstance(place, PatientBackend):
+    while place is not None and not isinstance(place, RetryingBackend):
         place = getattr(place, "inner", None)
     return place
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from vaultd.backends.base import Backend
-from vaultd.backup.engine.context import Workbench
-from vaultd.backup.engine.diff import Intake
-from vaultd.backup.engine.open_vaults import Standing, open_lane
+from vaultd.backup.engine.context import RunContext
+from vaultd.backup.engine.diff import RecordDiff
+from vaultd.backup.engine.open_vaults import Standing, open_vault_run
 from vaultd.backup.engine.packer import Commit, Packer
 from vaultd.backup.engine.pictures import Pictures
-from vaultd.backup.engine.vault_run import Lane, StartOverError
+from vaultd.backup.engine.vault_run import StartOverError, VaultRun
 from vaultd.backup.report import (
     AccountReport,
     Changes,
@@ -30,7 +30,7 @@ from vaultd.records import (
 )
 from vaultd.selection import EVERYTHING, Selection
 from vaultd.sources.base import Source, SourceAccount, Trouble
-from vaultd.state.index.vault_index import AccountIndex
+from vaultd.state.index.vault_index import VaultIndex
 from vaultd.state.store import Enrollment
 from vaultd.vault.manifest import Manifest
 
@@ -52,7 +52,7 @@ class AccountRun:
 
     def __init__(
         self,
-        bench: Workbench,
+        context: RunContext,
         source: Source,
         pod: Pod,
         account: SourceAccount,
@@ -66,8 +66,8 @@ class AccountRun:
         self.error: VaultdError | None = None
         self.again: list[str] = []
         self.notes: list[str] = []
-        self.lanes: list[Lane] = []
-        self._bench = bench
+        self.vaults: list[VaultRun] = []
+        self._context = context
         self._pod = pod
         self._selection = selection
         self._part = selection.part
@@ -75,25 +75,25 @@ class AccountRun:
         self._recipient = Recipient.parse(enrollment.recipient)
         self._packers: list[Packer] = []
         self._results: list[TargetResult] = []
-        pictures = Pictures(source, bench, self._recipient, enrollment.blob_key)
-        self._intake = Intake(
-            bench, pictures, selection, self.lanes, self._packers, self.notes, merge=merge
+        pictures = Pictures(source, context, self._recipient, enrollment.blob_key)
+        self._diff = RecordDiff(
+            context, pictures, selection, self.vaults, self._packers, self.notes, merge=merge
         )
 
     @property
     def merge(self) -> bool:
         """Whether the archives take earlier ones over."""
-        return self._intake.merge
+        return self._diff.merge
 
     @property
     def complete(self) -> bool:
         """Whether nothing was left out that a later run could find readable."""
-        return self._intake.complete
+        return self._diff.complete
 
     @property
     def up_to_date(self) -> bool:
         """Whether every vault of the account holds what the source has."""
-        failed = bool(self._results) or any(lane.error is not None for lane in self.lanes)
+        failed = bool(self._results) or any(vault.error is not None for vault in self.vaults)
         return self.error is None and not failed and not self.again and not self._part
 
     def open(
@@ -111,85 +111,87 @@ class AccountRun:
         groups: dict[object, Packer] = {}
         for target, backend in targets.items():
             try:
-                lane, index = open_lane(self._bench, self.enrollment, target, backend, standing)
+                vault, index = open_vault_run(
+                    self._context, self.enrollment, target, backend, standing
+                )
                 if look:
-                    lane, index = self._looked_at(lane, index)
+                    vault, index = self._looked_at(vault, index)
             except VaultdError as error:
                 self._results.append(failed_at(target, error))
                 continue
             except Exception as error:  # noqa: BLE001 - one target's trouble is its own
                 self._results.append(failed_at(target, unexpected(error)))
                 continue
-            self.lanes.append(lane)
+            self.vaults.append(vault)
             if self._part:
-                index = AccountIndex(self._bench.state.digests)
-            key = (index.mark, lane.sequence, lane.previous, lane.point.live)
+                index = VaultIndex(self._context.state.digests)
+            key = (index.mark, vault.sequence, vault.previous, vault.point.live)
             packer = groups.get(key)
             if packer is None:
                 groups[key] = Packer(
-                    self._bench,
+                    self._context,
                     self._recipient,
                     index,
-                    [lane],
+                    [vault],
                     merge=self.merge,
                     part=self._part,
                 )
             else:
-                packer.lanes.append(lane)
+                packer.vaults.append(vault)
         self._packers += groups.values()
         for packer in self._packers:
             packer.begin(self._time)
 
-    def _looked_at(self, lane: Lane, index: AccountIndex) -> tuple[Lane, AccountIndex]:
+    def _looked_at(self, vault: VaultRun, index: VaultIndex) -> tuple[VaultRun, VaultIndex]:
         try:
-            lane.check_place()
+            vault.check_place()
         except StartOverError as error:
             self.notes.append(str(error))
-            return open_lane(self._bench, self.enrollment, lane.target, lane.backend)
-        return lane, index
+            return open_vault_run(self._context, self.enrollment, vault.target, vault.backend)
+        return vault, index
 
     def take(self, item: Record | Records | Trouble) -> None:
         """Look at what the stream brings next."""
         if self.error is None and self._packers:
-            self._intake.take(item)
+            self._diff.take(item)
 
     def put_off(self) -> Iterator[Record]:
         """Hand out the photos that wait for the end of the reading, for `look`."""
-        return self._intake.put_off()
+        return self._diff.put_off()
 
     def sign(self) -> None:
         """Make the signatures that wait for the end of the reading; raises DatabaseError."""
         if self.error is None and not self.again:
-            self._intake.sign()
+            self._diff.sign()
 
     def look(self, record: Record) -> None:
         """Look at a photo that was put off."""
         if self.error is None and not self.again:
-            self._intake.look(record)
+            self._diff.look(record)
 
     @property
     def flying(self) -> bool:
         """Whether a picture of the account is still on its way."""
-        return self._intake.flying
+        return self._diff.flying
 
     def land(self) -> None:
         """Wait for the pictures on their way; an archive must not come before they are there."""
-        self._intake.land()
+        self._diff.land()
 
     def read_again(self) -> None:
         """Have the account read once more for all its targets, without taking archives over."""
-        self._intake.merge = False
-        self.again.extend(lane.target for lane in self.lanes if lane.target not in self.again)
+        self._diff.merge = False
+        self.again.extend(vault.target for vault in self.vaults if vault.target not in self.again)
 
     def finish(self) -> list[Commit]:
         """End the archives: one for each point at which something that matters changed."""
-        self._intake.end()
+        self._diff.end()
         commits = [self._finish(packer) for packer in self._packers]
         return [commit for commit in commits if commit is not None]
 
     def _finish(self, packer: Packer) -> Commit | None:
         index = packer.index
-        self._intake.keep_unread(index)
+        self._diff.keep_unread(index)
         for gone in index.missing():
             if not gone.moved:
                 packer.count(gone.kind, 2)
@@ -208,7 +210,7 @@ class AccountRun:
             username=self.account.username,
             public_key=self.account.public_key if packer.alone else "",
             time=self._time,
-            sequence=packer.lanes[0].sequence,
+            sequence=packer.vaults[0].sequence,
             archives=packer.refs(),
             counts=counts,
             changes=changes,
@@ -228,21 +230,21 @@ class AccountRun:
         self.land()
         for packer in self._packers:
             packer.close()
-        for lane in self.lanes:
-            lane.close()
+        for vault in self.vaults:
+            vault.close()
 
     def report(self) -> AccountReport:
         """What became of the account in this pass; targets to do again are left out."""
-        done = [lane.result() for lane in self.lanes if lane.target not in self.again]
+        done = [vault.result() for vault in self.vaults if vault.target not in self.again]
         targets = tuple(sorted([*self._results, *done], key=lambda result: result.target))
         report = account_report(
             self.account.username,
             self.error,
             targets,
             self._records(),
-            (*self.notes, *(lane.note for lane in self.lanes if lane.note)),
+            (*self.notes, *(vault.note for vault in self.vaults if vault.note)),
         )
-        return replace(report, missing=self._intake.missing_pictures)
+        return replace(report, missing=self._diff.missing_pictures)
 
     def _records(self) -> int:
         return sum(self._packers[0].index.counts().values()) if self._packers else 0

@@ -12,11 +12,11 @@ from vaultd.backends.base import Backend
 from vaultd.backup.engine.account import AccountRun, Pod
 from vaultd.backup.engine.catchup import catch_up
 from vaultd.backup.engine.commit import commit
-from vaultd.backup.engine.context import Workbench
+from vaultd.backup.engine.context import RunContext
 from vaultd.backup.engine.diff import ReadAgainError
 from vaultd.backup.engine.open_vaults import Standing, where_they_stand
 from vaultd.backup.engine.packer import Commit
-from vaultd.backup.engine.vault_run import Lane
+from vaultd.backup.engine.vault_run import VaultRun
 from vaultd.backup.report import AccountReport, Status, account_report, unexpected
 from vaultd.backup.upkeep.forget import retire
 from vaultd.errors import DatabaseError, VaultdError
@@ -60,7 +60,7 @@ class BatchRunner:
 
     source: Source
     targets: Mapping[str, Backend]
-    bench: Workbench
+    context: RunContext
     pod: Pod
     on_done: Callable[[Enrollment, AccountReport], None]
     should_stop: Callable[[], bool]
@@ -100,7 +100,7 @@ class BatchRunner:
         """Read a batch and return its runs, ready to finish; raises what the source raises."""
         runs = [
             AccountRun(
-                self.bench,
+                self.context,
                 self.source,
                 self.pod,
                 job.account,
@@ -143,11 +143,11 @@ class BatchRunner:
         """Ask where the vaults stand, after those that lag behind have caught up."""
         enrollments = [job.enrollment for job in jobs]
         accounts = [each.id for each in enrollments]
-        standing = where_they_stand(self.bench, accounts)
+        standing = where_they_stand(self.context, accounts)
         if self.selection.part:
             return standing, {}
-        notes = catch_up(self.bench, targets, enrollments, standing)
-        return (where_they_stand(self.bench, accounts) if notes else standing), notes
+        notes = catch_up(self.context, targets, enrollments, standing)
+        return (where_they_stand(self.context, accounts) if notes else standing), notes
 
     def _finish(self, jobs: Sequence[Job], runs: Sequence[AccountRun]) -> None:
         """Commit the accounts in their order, some at a time, once their pictures are there.
@@ -218,28 +218,28 @@ class BatchRunner:
             run.close()
         self.on_commit()
         if not self.should_stop():
-            self._retire([lane for _, run in pairs for lane in run.lanes])
+            self._retire([vault for _, run in pairs for vault in run.vaults])
 
     def _commit(self, runs: Sequence[AccountRun]) -> None:
         commits: list[Commit] = []
-        owners = {id(lane): run for run in runs for lane in run.lanes}
+        owners = {id(vault): run for run in runs for vault in run.vaults}
         for run in runs:
             if run.error is None and not run.again:
                 commits += guard(run, run.finish) or ()
-        for lane, why in commit(self.bench, commits):
-            owners[id(lane)].again.append(lane.target)
-            owners[id(lane)].notes.append(why)
+        for vault, why in commit(self.context, commits):
+            owners[id(vault)].again.append(vault.target)
+            owners[id(vault)].notes.append(why)
 
     def _again(
         self, job: Job, run: AccountRun, first: AccountReport
     ) -> tuple[AccountReport, AccountRun]:
         """Read an account once more for the vaults whose next archive must be another one."""
         targets = {name: self.targets[name] for name in run.again}
-        for lane in run.lanes:
-            if lane.target in targets:
+        for vault in run.vaults:
+            if vault.target in targets:
                 # Its pictures are noted now: later that would undo what the second reading notes.
-                lane.close()
-                lane.photos.dirty = False
+                vault.close()
+                vault.photos.dirty = False
         try:
             (second,) = self._read([job], targets, merge=run.merge)
             if not (self._sign(second) and self._send(second)):
@@ -268,12 +268,12 @@ class BatchRunner:
             tuple(dict.fromkeys([*first.notes, *report.notes])),
         )
         together = replace(together, missing=report.missing)
-        self._retire(second.lanes)
+        self._retire(second.vaults)
         return together, second
 
-    def _retire(self, lanes: Sequence[Lane]) -> None:
+    def _retire(self, vaults: Sequence[VaultRun]) -> None:
         if not self.selection.part:
-            retire(self.bench, self.targets, lanes)
+            retire(self.context, self.targets, vaults)
 
     def _failed(self, enrollment: Enrollment, error: Exception) -> None:
         self.on_done(enrollment, account_report(enrollment.username, typed(error), ()))

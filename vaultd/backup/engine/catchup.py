@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from vaultd.backends.base import Backend, ObjectInfo
 from vaultd.backup.copying import copy_objects
-from vaultd.backup.engine.context import Workbench
+from vaultd.backup.engine.context import RunContext
 from vaultd.backup.engine.open_vaults import Standing
 from vaultd.backup.report import unexpected
 from vaultd.config import OWN
@@ -32,7 +32,7 @@ class _Gap:
 
 
 def catch_up(
-    bench: Workbench,
+    context: RunContext,
     targets: Mapping[str, Backend],
     enrollments: Sequence[Enrollment],
     standing: Standing,
@@ -41,7 +41,7 @@ def catch_up(
     by the id of the enrolment."""
     gaps = [gap for each in enrollments for gap in _gaps(each, targets, standing)]
     notes: dict[int, list[str]] = {}
-    done = bench.at_once(lambda gap: _close(bench, targets, gap), gaps)
+    done = context.at_once(lambda gap: _close(context, targets, gap), gaps)
     for gap, note in zip(gaps, done, strict=True):
         if note:
             notes.setdefault(gap.enrollment.id, []).append(
@@ -77,7 +77,7 @@ def _bad(point: VaultPoint) -> bool:
     return any(a.bad for a in point.archives) or any(b.bad for b in point.blobs)
 
 
-def _close(bench: Workbench, targets: Mapping[str, Backend], gap: _Gap) -> str:
+def _close(context: RunContext, targets: Mapping[str, Backend], gap: _Gap) -> str:
     """Return what was done, empty where nothing was."""
     vault = gap.enrollment.vault_id
     source, target = targets[gap.ahead], targets[gap.behind]
@@ -86,25 +86,25 @@ def _close(bench: Workbench, targets: Mapping[str, Backend], gap: _Gap) -> str:
     known = {item.name for item in wanted}
     try:
         there = {item.name: item.size for item in target.list(f"{vault}/")}
-        given_up = bench.given_up(gap.enrollment.id, gap.behind)
+        given_up = context.given_up(gap.enrollment.id, gap.behind)
         strangers = [
             name
             for name in there
             if parse_archive_name(name) is not None and name not in known | given_up
         ]
         if strangers:
-            return ""  # another writer's: opening the lane tells
+            return ""  # another writer's: opening the vault tells
         if not any(parse_archive_name(name) for name in there):
-            bench.rooms.check_new(gap.behind, target)
+            context.rooms.check_new(gap.behind, target)
         sealed = [
             item for item in source.list(f"{vault}/escrow-") if item.name not in there
         ]  # fmt: skip
         report = copy_objects(source, target, [*sealed, *wanted], there)
     except PlaceError:
-        return ""  # the lane finds the same trouble, and tells
+        return ""  # the vault finds the same trouble, and tells
     except Exception as error:  # noqa: BLE001 - one target's trouble is its own
         return f"what it lacks could not be copied from {gap.ahead}. {unexpected(error)}"
-    vaults = bench.state.vaults
+    vaults = context.state.vaults
     if report.problems:
         if report.last_sequence:
             # What arrived is ours: the next archive goes beyond it, and stands on its own.

@@ -24,7 +24,7 @@ _B = TypeVar("_B")
 
 
 @dataclass(slots=True, kw_only=True)
-class Workbench:
+class RunContext:
     """`spool` is a folder that sees only ciphertext; small archives never touch it. `shared` are
     the vaults (ids) of several accounts: nothing is deleted in them.
 
@@ -39,7 +39,7 @@ class Workbench:
     pool: ThreadPoolExecutor
     uploads: Uploads
     pace: Pace = field(default_factory=lambda: Pace(0))
-    doomed: dict[VaultKey, list[str]] = field(default_factory=dict)
+    pending_deletions: dict[VaultKey, list[str]] = field(default_factory=dict)
     rooms: Rooms = field(default_factory=lambda: Rooms({}))
     shared: frozenset[str] = frozenset()
 
@@ -54,7 +54,7 @@ class Workbench:
 
     def given_up(self, account: int, target: str) -> frozenset[str]:
         """Return the names of a vault's objects that retention gave up and may still be there."""
-        return frozenset(self.doomed.get((account, target), ()))
+        return frozenset(self.pending_deletions.get((account, target), ()))
 
     def owner_tag(self, enrollment: Enrollment) -> bytes:
         """Return what marks an account's archives in its vault as its own (16 bytes)."""
@@ -65,7 +65,7 @@ class Workbench:
         return list(self.pool.map(step, items))
 
 
-def open_workbench(config: Config, state: State, pod_key: PodKey) -> Workbench:
+def open_context(config: Config, state: State, pod_key: PodKey) -> RunContext:
     """Return what a run works with; raises ConfigError for an unusable spool folder."""
     spool = state.directory / "spool"
     try:
@@ -73,7 +73,7 @@ def open_workbench(config: Config, state: State, pod_key: PodKey) -> Workbench:
     except OSError as error:
         raise ConfigError(f"state.path: {spool} cannot be made ({error.strerror}).") from error
     pool = ThreadPoolExecutor(config.limits.uploads, thread_name_prefix="upload")
-    return Workbench(
+    return RunContext(
         state=state,
         pod_key=pod_key,
         spool=spool,
@@ -82,7 +82,7 @@ def open_workbench(config: Config, state: State, pod_key: PodKey) -> Workbench:
         pace=Pace(config.limits.bytes_per_second),
         pool=pool,
         uploads=Uploads(pool, config.limits.uploads),
-        doomed=state.doomed.pending(),
+        pending_deletions=state.pending_deletions.pending(),
         rooms=Rooms(config.targets),
         shared=frozenset(state.shared_vaults()),
     )

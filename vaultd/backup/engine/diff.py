@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from vaultd.backup.engine.context import Workbench
+from vaultd.backup.engine.context import RunContext
 from vaultd.backup.engine.packer import Packer
 from vaultd.backup.engine.pictures import Pictures
 from vaultd.backup.engine.unread import KINDS_OF_TABLE
-from vaultd.backup.engine.vault_run import Lane
+from vaultd.backup.engine.vault_run import VaultRun
 from vaultd.errors import AccountError, DamageError, DatabaseError, VaultdError
 from vaultd.records import (
     MAX_RECORD_BYTES,
@@ -26,7 +26,7 @@ from vaultd.records import (
 )
 from vaultd.selection import Selection
 from vaultd.sources.base import Trouble
-from vaultd.state.index.vault_index import AccountIndex, Change
+from vaultd.state.index.vault_index import Change, VaultIndex
 
 # Records whose signatures wait for the end of the reading; past these bytes some are made at once.
 _WAITING: Final = 16 * 1024 * 1024
@@ -54,29 +54,29 @@ class _Unsigned:
     packers: Sequence[Packer]
 
 
-class Intake:
+class RecordDiff:
     """Feeds the records of one account to the packers of its vaults.
 
     With `merge` the archives being packed take others over: a record that lies there and cannot
-    be read now raises ReadAgainError. `lanes` and `packers` are filled before the first record
+    be read now raises ReadAgainError. `vaults` and `packers` are filled before the first record
     comes; `notes` gets sentences for the report.
     """
 
     def __init__(
         self,
-        bench: Workbench,
+        context: RunContext,
         pictures: Pictures,
         selection: Selection,
-        lanes: Sequence[Lane],
+        vaults: Sequence[VaultRun],
         packers: Sequence[Packer],
         notes: list[str],
         *,
         merge: bool,
     ) -> None:
         self.merge = merge
-        self._lanes = lanes
+        self._vaults = vaults
         self._packers = packers
-        self._bench = bench
+        self._context = context
         self._pictures = pictures
         self._selection = selection
         self._notes = notes
@@ -156,16 +156,16 @@ class Intake:
         """Look at one record; a photo's picture goes on its way."""
         body = record.body
         if record.file is not None:
-            lanes = [lane for lane in self._lanes if lane.error is None]
-            if not lanes:
+            vaults = [vault for vault in self._vaults if vault.error is None]
+            if not vaults:
                 return
-            body = {**body, **self._pictures.attach(record, record.file, lanes)}
+            body = {**body, **self._pictures.attach(record, record.file, vaults)}
         try:
             encoded = encode_record(record.kind, record.id, body)
             check_body(body)
             if len(encoded) > MAX_RECORD_BYTES:
                 raise DamageError(f"A record of {len(encoded)} bytes is too large.")
-            digest = self._bench.state.digests.body(encoded)
+            digest = self._context.state.digests.body(encoded)
             found = [
                 packer.index.observe(record.kind, record.id, digest, record.passive)
                 for packer in self._packers
@@ -185,7 +185,7 @@ class Intake:
                 packer.real |= not record.passive
             writing.append(packer)
         self._write(encoded, record.finish, writing)
-        if writing and self._bench.what.account_bytes:
+        if writing and self._context.what.account_bytes:
             self._check_size()
 
     def _selected(self, records: Records) -> Records:
@@ -207,7 +207,7 @@ class Intake:
             for record in records.singly():
                 self.look(record)
             return
-        digests = self._bench.state.digests.bodies(wires, shared=records.shared)
+        digests = self._context.state.digests.bodies(wires, shared=records.shared)
         unsigned: dict[int, list[Packer]] = {}
         written = False
         for number, packer in enumerate(self._packers):
@@ -230,7 +230,7 @@ class Intake:
             written |= bool(chosen)
         for i, packers in unsigned.items():
             self._write(wires[i], records.finishes[i] if records.finishes else None, packers)
-        if written and self._bench.what.account_bytes:
+        if written and self._context.what.account_bytes:
             self._check_size()
 
     def _repeated(self, kind: str, record_id: str) -> None:
@@ -248,7 +248,7 @@ class Intake:
                 self.sign()
 
     def _check_size(self) -> None:
-        most = self._bench.what.account_bytes
+        most = self._context.what.account_bytes
         if self._stored_bytes() + self._pictures.flying > most:
             self.land()  # what is there already costs nothing
         if self._stored_bytes() > most:
@@ -259,7 +259,7 @@ class Intake:
 
     def _stored_bytes(self) -> int:
         packed = max(packer.size for packer in self._packers)
-        return packed + max(lane.blob_bytes for lane in self._lanes)
+        return packed + max(vault.blob_bytes for vault in self._vaults)
 
     def _skip(self, record: Record, reason: str) -> None:
         self._trouble(f"A {record.kind} record cannot be stored ({reason}); it is left out.")
@@ -274,8 +274,8 @@ class Intake:
             self._unmerge()
 
     def _keep_pictures(self) -> None:
-        for lane in self._lanes:
-            lane.photos.keep_all()
+        for vault in self._vaults:
+            vault.photos.keep_all()
 
     def _unmerge(self) -> None:
         """A record lies in an archive that is taken over and cannot be read now: let it lie."""
@@ -295,7 +295,7 @@ class Intake:
         if self._troubles > _TROUBLES:
             self._notes.append(f"{self._troubles - _TROUBLES} more rows like these.")
 
-    def keep_unread(self, index: AccountIndex) -> None:
+    def keep_unread(self, index: VaultIndex) -> None:
         """Have an index keep what could not be read: it is not gone."""
         for kind in list(index.counts()) if self._all_unread else self._unread:
             if not index.keep_kind(kind):

@@ -1,4 +1,4 @@
-"""Opening lanes: where the vaults of a run's accounts stand, by state and place."""
+"""Opening vaults: where the vaults of a run's accounts stand, by state and place."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Final
 
 from vaultd.backends.base import Backend
 from vaultd.backup.accounts.escrow import store_escrow
-from vaultd.backup.engine.context import Workbench
-from vaultd.backup.engine.vault_run import BLOB, Lane, not_ours
+from vaultd.backup.engine.context import RunContext
+from vaultd.backup.engine.vault_run import BLOB, VaultRun, not_ours
 from vaultd.clock import now, rfc3339
 from vaultd.errors import DamageError
-from vaultd.state.index.vault_index import AccountIndex
+from vaultd.state.index.vault_index import VaultIndex
 from vaultd.state.store import Enrollment
 from vaultd.state.vaults.photos import PhotoCache
 from vaultd.state.vaults.points import NOTHING, StoredArchive, StoredBlob, VaultPoint
@@ -32,26 +32,26 @@ class Standing:
     staged: Mapping[VaultKey, str]
 
 
-def where_they_stand(bench: Workbench, accounts: Collection[int]) -> Standing:
+def where_they_stand(context: RunContext, accounts: Collection[int]) -> Standing:
     """Ask the state about all vaults of these accounts (ids of enrolments)."""
-    vaults = bench.state.vaults
+    vaults = context.state.vaults
     return Standing(vaults.points(accounts), vaults.staged(accounts))
 
 
-def open_lane(
-    bench: Workbench,
+def open_vault_run(
+    context: RunContext,
     enrollment: Enrollment,
     target: str,
     backend: Backend,
     standing: Standing | None = None,
-) -> tuple[Lane, AccountIndex]:
+) -> tuple[VaultRun, VaultIndex]:
     """Find out where a vault stands; a vault with a known point costs the place no request.
 
     `standing`, where given, spares asking the state again. Raises PlaceError.
     """
-    vaults = bench.state.vaults
+    vaults = context.state.vaults
     key = (enrollment.id, target)
-    known = standing or where_they_stand(bench, [enrollment.id])
+    known = standing or where_they_stand(context, [enrollment.id])
     point = known.points.get(key, NOTHING)
     staged = known.staged.get(key)
     if staged is not None:
@@ -64,8 +64,8 @@ def open_lane(
     if point.last is not None:
         try:
             pieces = vaults.index_pieces(enrollment.id, target, point.sequence)
-            index = AccountIndex.load(bench.state.digests, pieces)
-            photos = PhotoCache(bench.state.digests, point.photos)
+            index = VaultIndex.load(context.state.digests, pieces)
+            photos = PhotoCache(context.state.digests, point.photos)
         except DamageError as error:
             damage = f"{target}: {error}"
             vaults.restart(enrollment.id, target, point.sequence)
@@ -73,8 +73,8 @@ def open_lane(
         else:
             bad = {blob.digest: blob for blob in point.blobs if blob.bad}
             photos.forget(bad)
-            lane = Lane(
-                bench=bench,
+            vault = VaultRun(
+                context=context,
                 enrollment=enrollment,
                 target=target,
                 backend=backend,
@@ -89,24 +89,24 @@ def open_lane(
                 blobs={b.digest: b.size for b in point.blobs if not b.bad},
                 bad_blobs=bad,
             )
-            return lane, index
-    lane = _open_fresh(bench, enrollment, (target, backend), point)
-    lane.note = damage or lane.note
-    return lane, AccountIndex(bench.state.digests)
+            return vault, index
+    vault = _open_fresh(context, enrollment, (target, backend), point)
+    vault.note = damage or vault.note
+    return vault, VaultIndex(context.state.digests)
 
 
 def _open_fresh(
-    bench: Workbench,
+    context: RunContext,
     enrollment: Enrollment,
     place: tuple[str, Backend],
     point: VaultPoint,
-) -> Lane:
+) -> VaultRun:
     """Open a vault whose next archive stands on its own, after all that is there already."""
     target, backend = place
-    own_key = bench.pod_key.public
+    own_key = context.pod_key.public
     listing = open_vault(backend, enrollment.vault_id, whole=(own_key,))
     if not listing.entries and not point.sequence:
-        bench.rooms.check_new(target, backend)
+        context.rooms.check_new(target, backend)
     if enrollment.escrow is not None:
         store_escrow(backend, enrollment.vault_id, enrollment.escrow)
     readable = [entry for entry in listing.entries if entry.header is not None]
@@ -124,7 +124,7 @@ def _open_fresh(
         for name, size in listing.blobs.items()
         if _is_hash(name.partition(BLOB)[2])
     }
-    adopted = _adopted(bench, enrollment, ours)
+    adopted = _adopted(context, enrollment, ours)
     strangers = len(listing.entries) - len(ours)
     foreign = strangers > 0 or any(archive.foreign for archive in adopted)
     before = [entry.hash for entry in readable if entry.sequence == sequence - 1]
@@ -134,8 +134,8 @@ def _open_fresh(
             f"{target}: the vault already holds archives up to {sequence - 1} that this state does "
             f"not know (the state was lost); archive {sequence} holds the whole account on its own."
         )
-    return Lane(
-        bench=bench,
+    return VaultRun(
+        context=context,
         enrollment=enrollment,
         target=target,
         backend=backend,
@@ -148,7 +148,7 @@ def _open_fresh(
                 StoredBlob(d, size, sequence, foreign=foreign) for d, size in sorted(blobs.items())
             ),
         ),
-        photos=PhotoCache(bench.state.digests),
+        photos=PhotoCache(context.state.digests),
         sequence=sequence,
         previous=before[0] if len(before) == 1 else None,
         blobs=blobs,
@@ -157,7 +157,7 @@ def _open_fresh(
 
 
 def _adopted(
-    bench: Workbench, enrollment: Enrollment, ours: Sequence[Entry]
+    context: RunContext, enrollment: Enrollment, ours: Sequence[Entry]
 ) -> tuple[StoredArchive, ...]:
     """Return what the clear headers, signed by this pod, tell of archives that the state lacks."""
     found: list[StoredArchive] = []
@@ -170,7 +170,7 @@ def _adopted(
         needs, time = header.needs, header.time or rfc3339(now())
         if needs is None:  # written before headers told: all that was there before
             needs = tuple(n for n in sorted({*there, lacking}) if n < entry.sequence)
-        own = hmac.compare_digest(header.owner or b"", bench.owner_tag(enrollment))
+        own = hmac.compare_digest(header.owner or b"", context.owner_tag(enrollment))
         found.append(
             StoredArchive(
                 entry.sequence, entry.name, entry.size, entry.hash, time, 0, needs, foreign=not own

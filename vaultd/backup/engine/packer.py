@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from vaultd.backup.engine.context import Workbench, spool_error
+from vaultd.backup.engine.context import RunContext, spool_error
 from vaultd.backup.engine.levels import merged
-from vaultd.backup.engine.vault_run import Lane
+from vaultd.backup.engine.vault_run import VaultRun
 from vaultd.backup.report import Changes
 from vaultd.errors import AccountError
 from vaultd.keys import Recipient
-from vaultd.state.index.vault_index import MAX_HOMES, AccountIndex
+from vaultd.state.index.vault_index import MAX_HOMES, VaultIndex
 from vaultd.state.vaults.points import StoredArchive
 from vaultd.state.vaults.vaults import Staged
 from vaultd.vault.manifest import ArchiveRef, Manifest
@@ -22,9 +22,9 @@ from vaultd.vault.writer import ArchiveWriter, PackedObject
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One archive, ready to be created in the vaults of some lanes."""
+    """One archive, ready to be created in some vaults of an account."""
 
-    lanes: tuple[Lane, ...]
+    vaults: tuple[VaultRun, ...]
     packed: PackedObject
     archive: StoredArchive
     records: int
@@ -32,13 +32,13 @@ class Commit:
     changes: Changes
     packer: Packer
 
-    def staged(self, lane: Lane) -> Staged:
-        """Return what the state notes before the archive is created in this lane's vault."""
-        account, target = lane.enrollment.id, lane.target
+    def staged(self, vault: VaultRun) -> Staged:
+        """Return what the state notes before the archive is created in this vault."""
+        account, target = vault.enrollment.id, vault.target
         if self.packer.part:
-            pieces = lane.bench.state.vaults.index_pieces(account, target, lane.point.sequence)
-            return Staged(account, target, lane.beside(self.archive), tuple(pieces))
-        point = lane.next_point(self.archive, self.records)
+            pieces = vault.context.state.vaults.index_pieces(account, target, vault.point.sequence)
+            return Staged(account, target, vault.beside(self.archive), tuple(pieces))
+        point = vault.next_point(self.archive, self.records)
         return Staged(account, target, point, self.index)
 
 
@@ -49,10 +49,10 @@ class Packer:
     `part` is an archive beside the chain, which holds a selection and changes no newest point.
     """
 
-    bench: Workbench
+    context: RunContext
     recipient: Recipient
-    index: AccountIndex
-    lanes: list[Lane]
+    index: VaultIndex
+    vaults: list[VaultRun]
     merge: bool = True
     part: bool = False
     real: bool = False
@@ -64,7 +64,7 @@ class Packer:
 
     def begin(self, time: str) -> None:
         """Decide what the archive stands on and what it takes over, and start it (RFC 3339)."""
-        first = self.lanes[0]
+        first = self.vaults[0]
         if self.merge and not self.part:
             self._take_over(first)
         elif not self.part:
@@ -76,19 +76,19 @@ class Packer:
                 hint="Mend the rows that the notes of this account name.",
             )
         self.index.begin(first.sequence, self.taken, alone=not self.needs)
-        self._spool = self.bench.temporary()
+        self._spool = self.context.temporary()
         self._writer = ArchiveWriter(
             self._spool,
             self.recipient,
-            self.bench.pod_key,
+            self.context.pod_key,
             sequence=first.sequence,
             previous=first.previous,
             needs=[archive.sequence for archive in self.needs],
             time=time,
-            owner=self.bench.owner_tag(first.enrollment),
+            owner=self.context.owner_tag(first.enrollment),
         )
 
-    def _take_over(self, first: Lane) -> None:
+    def _take_over(self, first: VaultRun) -> None:
         live, sizes = first.point.live, self.index.sizes()
         self.taken = merged(live, sizes)
         # What was found bad is written again even where nothing changed.
@@ -107,9 +107,9 @@ class Packer:
         """Bytes packed so far."""
         return 0 if self._writer is None else self._writer.size
 
-    def live(self) -> list[Lane]:
-        """Return the lanes that did not fail."""
-        return [lane for lane in self.lanes if lane.error is None]
+    def live(self) -> list[VaultRun]:
+        """Return the vaults that did not fail."""
+        return [vault for vault in self.vaults if vault.error is None]
 
     def add(self, *records: bytes) -> None:
         """Write encoded records; raises PlaceFull when the spool cannot be written."""
@@ -128,7 +128,7 @@ class Packer:
         try:
             yield
         except OSError as error:
-            raise spool_error(self.bench.spool, error) from error
+            raise spool_error(self.context.spool, error) from error
 
     def count(self, kind: str, column: int, records: int = 1) -> None:
         """Count records as added, changed or removed (0, 1, 2)."""
@@ -143,9 +143,9 @@ class Packer:
         return tuple(ArchiveRef(a.sequence, a.name, a.size, a.hash) for a in self.needs)
 
     def finish(self, manifest: Manifest) -> Commit | None:
-        """End the archive; None where no lane is left. Raises PlaceFull."""
-        lanes = self.live()
-        if self._writer is None or not lanes:
+        """End the archive; None where no vault is left. Raises PlaceFull."""
+        vaults = self.live()
+        if self._writer is None or not vaults:
             return None
         written = self._writer.records
         with self._spooling():
@@ -160,7 +160,7 @@ class Packer:
             tuple(a.sequence for a in self.needs),
         )
         return Commit(
-            tuple(lanes),
+            tuple(vaults),
             packed,
             archive,
             sum(manifest.counts.values()),

@@ -1,6 +1,6 @@
 """Pictures: each is encrypted once into an object of its own and referenced by its record.
 
-Uploads go on beside the reading. Only the thread that reads changes what lanes know.
+Uploads go on beside the reading. Only the thread that reads changes what vaults know.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO, cast
 
-from vaultd.backup.engine.context import Workbench, spool_error
-from vaultd.backup.engine.vault_run import Lane
+from vaultd.backup.engine.context import RunContext, spool_error
+from vaultd.backup.engine.vault_run import VaultRun
 from vaultd.backup.pace import Pace
 from vaultd.backup.report import unexpected
 from vaultd.errors import ObjectExists, VaultdError
@@ -52,7 +52,7 @@ class _Picture:
 class _Flight:
     """A picture on its way, `size` bytes; `photos` are the records and files that show it."""
 
-    upload: Future[list[tuple[Lane, int | VaultdError]]]
+    upload: Future[list[tuple[VaultRun, int | VaultdError]]]
     size: int
     photos: list[tuple[str, str, KnownPhoto]] = field(default_factory=list)
 
@@ -61,10 +61,10 @@ class Pictures:
     """Stores the pictures of one account; `missing` and `kept` count what could not be read."""
 
     def __init__(
-        self, source: Source, bench: Workbench, recipient: Recipient, blob_key: bytes
+        self, source: Source, context: RunContext, recipient: Recipient, blob_key: bytes
     ) -> None:
         self._source = source
-        self._bench = bench
+        self._context = context
         self._recipient = recipient
         self._blob_key = blob_key
         self._flights: dict[bytes, _Flight] = {}
@@ -72,17 +72,17 @@ class Pictures:
         self.kept = 0
         self.too_large = 0
 
-    def attach(self, record: Record, file: str, lanes: Sequence[Lane]) -> Body:
+    def attach(self, record: Record, file: str, vaults: Sequence[VaultRun]) -> Body:
         """Return what a photo record's body gets: `blob`, `blob_missing` or `blob_left_out`.
 
         A picture may still be on its way when this returns, until `land`.
         """
-        if not self._bench.what.photos:
+        if not self._context.what.photos:
             return {"blob_left_out": "text only"}
         try:
-            return self._attach(record, file, lanes)
+            return self._attach(record, file, vaults)
         except _UnreadableError:
-            return self._without_file(record, file, lanes)
+            return self._without_file(record, file, vaults)
 
     @property
     def flying(self) -> int:
@@ -95,7 +95,7 @@ class Pictures:
         return all(flight.upload.done() for flight in self._flights.values())
 
     def land(self) -> None:
-        """Wait for the pictures on their way and note which arrived; lanes that failed say so."""
+        """Wait for the pictures on their way and note which arrived; vaults that failed say so."""
         self._land(wait=True)
 
     def _land(self, *, wait: bool) -> None:
@@ -103,14 +103,14 @@ class Pictures:
             if not wait and not flight.upload.done():
                 continue
             del self._flights[digest]
-            for lane, stored in flight.upload.result():
+            for vault, stored in flight.upload.result():
                 if not isinstance(stored, VaultdError):
-                    lane.blobs[digest] = flight.size
-                    lane.blob_bytes += stored
+                    vault.blobs[digest] = flight.size
+                    vault.blob_bytes += stored
                     for photo in flight.photos:
-                        lane.photos.put(*photo)
-                elif lane.error is None:
-                    lane.fail(stored)
+                        vault.photos.put(*photo)
+                elif vault.error is None:
+                    vault.fail(stored)
 
     def notes(self) -> list[str]:
         """Sentences for the report."""
@@ -131,11 +131,11 @@ class Pictures:
             )
         return notes
 
-    def _attach(self, record: Record, file: str, lanes: Sequence[Lane]) -> Body:
-        known = [lane.photos.get(record.id, file) for lane in lanes]
+    def _attach(self, record: Record, file: str, vaults: Sequence[VaultRun]) -> Body:
+        known = [vault.photos.get(record.id, file) for vault in vaults]
         with self._open(file) as handle:
             size, mtime_ns, inode = _stamp(handle)
-            most = self._bench.what.photo_bytes
+            most = self._context.what.photo_bytes
             if most and size > most:
                 self.too_large += 1
                 return {"blob_left_out": f"larger than {most} bytes"}
@@ -146,13 +146,13 @@ class Pictures:
                     return self._body(first.digest, size)
             digest, size = blob_digest(self._blob_key, handle)
         photo = KnownPhoto(digest, size, mtime_ns, inode)
-        if digest not in self._flights and any(digest not in lane.blobs for lane in lanes):
-            self._upload(file, digest, size, lanes)
+        if digest not in self._flights and any(digest not in vault.blobs for vault in vaults):
+            self._upload(file, digest, size, vaults)
         if digest in self._flights:
             self._flights[digest].photos.append((record.id, file, photo))
-        for lane in lanes:
-            if digest in lane.blobs:
-                lane.photos.put(record.id, file, photo)
+        for vault in vaults:
+            if digest in vault.blobs:
+                vault.photos.put(record.id, file, photo)
         return self._body(digest, size)
 
     @contextmanager
@@ -164,36 +164,36 @@ class Pictures:
         with handle:
             yield cast(BinaryIO, _Picture(handle))
 
-    def _upload(self, file: str, digest: bytes, size: int, lanes: Sequence[Lane]) -> None:
-        uploads = self._bench.uploads
+    def _upload(self, file: str, digest: bytes, size: int, vaults: Sequence[VaultRun]) -> None:
+        uploads = self._context.uploads
         with ExitStack() as held:
             uploads.take_room(size)
             held.callback(uploads.free_room, size)
             self._land(wait=False)
-            lacking = [x for x in lanes if x.error is None and digest not in x.blobs]
+            lacking = [x for x in vaults if x.error is None and digest not in x.blobs]
             if not lacking:
                 return
-            spool = held.enter_context(self._bench.temporary())
+            spool = held.enter_context(self._context.temporary())
             packed = self._pack(file, digest, spool)
-            send = partial(_send, packed, spool, self._bench.pace, lacking)
+            send = partial(_send, packed, spool, self._context.pace, lacking)
             self._flights[digest] = _Flight(uploads.start(size, send), packed.size)
             held.pop_all()  # the upload lets go of both
 
     def _pack(self, file: str, digest: bytes, spool: BinaryIO) -> PackedObject:
         with self._open(file) as handle:
             try:
-                packed = pack_blob(spool, handle, digest, self._recipient, self._bench.pod_key)
+                packed = pack_blob(spool, handle, digest, self._recipient, self._context.pod_key)
             except OSError as error:
-                raise spool_error(self._bench.spool, error) from error
+                raise spool_error(self._context.spool, error) from error
         with self._open(file) as handle:
             # The name promises this content: a file that changes under us must wait.
             if blob_digest(self._blob_key, handle)[0] != digest:
                 raise _UnreadableError
         return packed
 
-    def _without_file(self, record: Record, file: str, lanes: Sequence[Lane]) -> Body:
+    def _without_file(self, record: Record, file: str, vaults: Sequence[VaultRun]) -> Body:
         """An uploads folder that is not mounted today must not take pictures out of a vault."""
-        known = [lane.photos.get(record.id, file) for lane in lanes]
+        known = [vault.photos.get(record.id, file) for vault in vaults]
         first = known[0]
         if first is not None and all(p is not None and p.digest == first.digest for p in known):
             self.kept += 1
@@ -206,16 +206,16 @@ class Pictures:
 
 
 def _send(
-    packed: PackedObject, spool: BinaryIO, pace: Pace, lanes: Sequence[Lane]
-) -> list[tuple[Lane, int | VaultdError]]:
+    packed: PackedObject, spool: BinaryIO, pace: Pace, vaults: Sequence[VaultRun]
+) -> list[tuple[VaultRun, int | VaultdError]]:
     """Create a picture in one vault after the other; return the bytes stored, or why not."""
     with spool:
-        return [(lane, _create(packed, pace, lane)) for lane in lanes if lane.error is None]
+        return [(vault, _create(packed, pace, vault)) for vault in vaults if vault.error is None]
 
 
-def _create(packed: PackedObject, pace: Pace, lane: Lane) -> int | VaultdError:
+def _create(packed: PackedObject, pace: Pace, vault: VaultRun) -> int | VaultdError:
     try:
-        lane.backend.create(packed.name, pace.stream(packed.open()), packed.size)
+        vault.backend.create(packed.name, pace.stream(packed.open()), packed.size)
     except ObjectExists:
         return 0
     except VaultdError as error:

@@ -1,4 +1,4 @@
-"""A lane: one account on its way into one vault (one target) during a run."""
+"""A vault in a run: where one account's vault on one target stands, and what becomes of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from msgspec.structs import replace as changed
 
 from vaultd.backends.base import Backend
-from vaultd.backup.engine.context import Workbench
+from vaultd.backup.engine.context import RunContext
 from vaultd.backup.report import Changes, Status, TargetResult, failed_at, pack_changes
 from vaultd.errors import DamageError, ObjectMissing, VaultdError
 from vaultd.state.store import Enrollment
@@ -27,14 +27,14 @@ class StartOverError(Exception):
 
 
 @dataclass(slots=True)
-class Lane:
-    """Opened by `open_lane`; `error` is set when it failed, and it takes no more records.
+class VaultRun:
+    """Opened by `open_vault_run`; `error` is set when it failed, and it takes no more records.
 
     `sequence` is the next archive's, `previous` the hash of the one before, if it is known;
     `blobs` are the pictures that are in the vault (keyed hash: bytes).
     """
 
-    bench: Workbench
+    context: RunContext
     enrollment: Enrollment
     target: str
     backend: Backend
@@ -67,7 +67,7 @@ class Lane:
                 if digest not in known
             ]
             more += [blob for d, blob in self.bad_blobs.items() if d not in self.blobs]
-            self.bench.state.vaults.save_photos(
+            self.context.state.vaults.save_photos(
                 self.enrollment.id,
                 self.target,
                 self.photos.dump(everything=True),
@@ -126,7 +126,7 @@ class Lane:
         found = _archives(self.backend, self.enrollment.vault_id)
         self.seen = frozenset(found)
         known = {archive.name for archive in self.point.archives}
-        known |= self.bench.given_up(self.enrollment.id, self.target)
+        known |= self.context.given_up(self.enrollment.id, self.target)
         ahead = self._written_by_us(
             [
                 (sequence, name, size)
@@ -157,7 +157,7 @@ class Lane:
         for sequence, name, size in sorted(strangers)[:_LOOKED_AT]:
             try:
                 check = ArchiveCheck(self.backend, name, size)
-                if check.header.pod == self.bench.pod_key.public:
+                if check.header.pod == self.context.pod_key.public:
                     check.finish()
                     ours.append(sequence)
             except (DamageError, ObjectMissing):
@@ -168,7 +168,7 @@ class Lane:
 
     def _start_over(self, ahead: int, last: StoredArchive) -> None:
         highest = max(self.sequence - 1, ahead)
-        self.bench.state.vaults.restart(self.enrollment.id, self.target, highest)
+        self.context.state.vaults.restart(self.enrollment.id, self.target, highest)
         if ahead:
             raise StartOverError(
                 f"{self.target}: the vault holds an archive {ahead} that this state did not "
@@ -183,7 +183,7 @@ class Lane:
     def _lost(self, missing: list[StoredArchive]) -> None:
         names = {archive.name for archive in missing}
         archives = tuple(replace_bad(a) if a.name in names else a for a in self.point.archives)
-        self.bench.state.vaults.save_archives(
+        self.context.state.vaults.save_archives(
             self.enrollment.id, self.target, archives, self.point.blobs
         )
         numbers = ", ".join(str(archive.sequence) for archive in missing)
@@ -199,7 +199,7 @@ class Lane:
             return False
 
     def result(self) -> TargetResult:
-        """What this lane came to."""
+        """What the run came to here."""
         if self.error is not None:
             return failed_at(self.target, self.error, self.blob_bytes)
         if self.archive is None:

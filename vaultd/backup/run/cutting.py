@@ -19,9 +19,9 @@ _QUICK: Final = 4.0  # seconds
 _SLOW: Final = 12.0
 
 
-def page_size(accounts: int, lanes: int) -> int:
-    """Return how many accounts to look at with one question, when `lanes` are asked at once."""
-    return min(_PAGES[1], max(_PAGES[0], -(-accounts // lanes)))
+def page_size(accounts: int, at_once: int) -> int:
+    """Return how many accounts to look at with one question, when so many are asked at once."""
+    return min(_PAGES[1], max(_PAGES[0], -(-accounts // at_once)))
 
 
 class Sizing:

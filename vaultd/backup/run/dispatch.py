@@ -11,7 +11,7 @@ from vaultd.backup.engine.batch import Job
 from vaultd.backup.report import AccountReport, account_report
 from vaultd.backup.run.cutting import Sizing
 from vaultd.backup.run.messages import Answer
-from vaultd.backup.run.outcomes import Ledger
+from vaultd.backup.run.outcomes import Outcomes
 from vaultd.backup.run.pool import Pool, WorkerDiedError
 from vaultd.errors import AccountError
 
@@ -36,7 +36,7 @@ class Dispatch:
     """
 
     pool: Pool
-    ledger: Ledger
+    outcomes: Outcomes
     sizing: Sizing
     should_stop: Callable[[], bool]
     died: list[tuple[Job, str]] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Dispatch:
             self._take()
         self._number += 1
         self._waiting[self._number] = _Waiting(list(batch), len(batch) == 1, time.monotonic())
-        self.ledger.progress.begin(self._number, [job.account.username for job in batch])
+        self.outcomes.progress.begin(self._number, [job.account.username for job in batch])
         self.pool.submit(self._number, batch)
 
     def drain(self) -> None:
@@ -72,11 +72,11 @@ class Dispatch:
         self.submit([job])
         self.drain()
         unread = [*self.died, *(() if self._stopped else self.unstarted)]
-        self.ledger.report.interrupted |= bool(self.unstarted) and self._stopped
+        self.outcomes.report.interrupted |= bool(self.unstarted) and self._stopped
         for _, told in unread:
-            self.ledger.done(job.enrollment, _deadly(job, told))
-            self.ledger.note()
-            self.ledger.suspect([job.enrollment.id], alone=True)
+            self.outcomes.done(job.enrollment, _deadly(job, told))
+            self.outcomes.note()
+            self.outcomes.suspect([job.enrollment.id], alone=True)
         self.died.clear()
         self.unstarted.clear()
 
@@ -94,7 +94,7 @@ class Dispatch:
         if not word.last:
             return
         del self._waiting[word.batch]
-        self.ledger.progress.finish(word.batch)
+        self.outcomes.progress.finish(word.batch)
         if isinstance(word.error, WorkerDiedError):
             self._died(waiting, word.error)
         elif word.error is not None:
@@ -104,12 +104,12 @@ class Dispatch:
 
     def _answered(self, batch: int, waiting: _Waiting, answer: Answer) -> None:
         if answer.read:
-            self.ledger.progress.take(batch, answer.read)
+            self.outcomes.progress.take(batch, answer.read)
         elif answer.more and not answer.reports:
             waiting.begun = time.monotonic()
             return
         if answer.reports or not answer.more:
-            self.ledger.answer([job.enrollment for job in waiting.jobs], answer)
+            self.outcomes.answer([job.enrollment for job in waiting.jobs], answer)
             told = {report.username for report in answer.reports}
             waiting.jobs = [job for job in waiting.jobs if job.account.username not in told]
 
@@ -119,7 +119,7 @@ class Dispatch:
             return
         self.died += [(job, error.told) for job in waiting.jobs]
         ids = [job.enrollment.id for job in waiting.jobs]
-        self.ledger.suspect(ids, alone=waiting.single)
+        self.outcomes.suspect(ids, alone=waiting.single)
 
 
 def _deadly(job: Job, told: str) -> AccountReport:

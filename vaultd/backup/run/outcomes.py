@@ -1,4 +1,4 @@
-"""The ledger of a run: what became of each account, told to the caller and noted in the state."""
+"""The outcomes of a run: what became of each account, told to the caller and noted in the state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vaultd.state.tallies import Counters
 
 
 @dataclass(slots=True)
-class Ledger:
+class Outcomes:
     """Takes outcomes as they come; `note` writes them to the state, several at once.
 
     `suspects` are accounts in hand when a process died (enrollment id: to be read alone).

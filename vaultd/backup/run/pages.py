@@ -15,7 +15,7 @@ from vaultd.state.store import Enrollment
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Page:
     """One page: the accounts that can be backed up, their fingerprints, and why others cannot."""
 
     pairs: Sequence[tuple[Enrollment, SourceAccount]]
@@ -23,35 +23,35 @@ class Look:
     refused: Sequence[tuple[Enrollment, AccountReport]]
 
 
-def look_at(source: Source, page: Sequence[Enrollment]) -> Look:
+def read_page(source: Source, enrollments: Sequence[Enrollment]) -> Page:
     """Ask the source about a page of accounts; raises DatabaseError."""
-    accounts = {a.username: a for a in source.accounts([each.username for each in page])}
+    accounts = {a.username: a for a in source.accounts([each.username for each in enrollments])}
     pairs: list[tuple[Enrollment, SourceAccount]] = []
     refused: list[tuple[Enrollment, AccountReport]] = []
-    for each in page:
+    for each in enrollments:
         account = accounts.get(each.username)
         if account is None or _refusal(each.username, each, account):
             refused.append((each, refusal(each.username, each, account)))
         else:
             pairs.append((each, account))
-    return Look(pairs, source.fingerprints([account for _, account in pairs]), refused)
+    return Page(pairs, source.fingerprints([account for _, account in pairs]), refused)
 
 
-def looks(source: Source, pages: Iterable[Sequence[Enrollment]], ahead: int) -> Iterator[Look]:
+def read_pages(source: Source, whose: Iterable[Sequence[Enrollment]], ahead: int) -> Iterator[Page]:
     """Yield a look at every page in order, `ahead` of them asked for at the same time.
 
     A fingerprint may be older than what is read of its account later: then the next run looks
     again. Raises DatabaseError.
     """
     if ahead < 2:
-        for page in pages:
-            yield look_at(source, page)
+        for enrollments in whose:
+            yield read_page(source, enrollments)
         return
-    waiting: deque[Future[Look]] = deque()
+    waiting: deque[Future[Page]] = deque()
     with ThreadPoolExecutor(ahead, thread_name_prefix="look") as pool:
         try:
-            for page in pages:
-                waiting.append(pool.submit(look_at, source, page))
+            for enrollments in whose:
+                waiting.append(pool.submit(read_page, source, enrollments))
                 if len(waiting) > ahead:
                     yield waiting.popleft().result()
             while waiting:

@@ -14,16 +14,16 @@ from vaultd.backends.wrappers.retrying import begin_run
 from vaultd.backup.counting import count_run
 from vaultd.backup.engine.account import Pod
 from vaultd.backup.engine.batch import BatchRunner, Job
-from vaultd.backup.engine.context import Workbench, open_workbench
+from vaultd.backup.engine.context import RunContext, open_context
 from vaultd.backup.pace import wait_for_quiet
 from vaultd.backup.report import AccountReport, RunReport, account_report
 from vaultd.backup.run.cutting import Sizing, cut, page_size, records_of
 from vaultd.backup.run.dispatch import Dispatch
-from vaultd.backup.run.outcomes import Ledger
-from vaultd.backup.run.pages import Look, looks, refusal
+from vaultd.backup.run.outcomes import Outcomes
+from vaultd.backup.run.pages import Page, read_pages, refusal
 from vaultd.backup.run.pool import Pool
 from vaultd.backup.run.progress import RunProgress
-from vaultd.backup.run.settings_hash import kind_of_backup
+from vaultd.backup.run.settings_hash import settings_hash
 from vaultd.backup.upkeep.erasing import erase_old_vaults
 from vaultd.backup.user_targets.failures import own_failures
 from vaultd.backup.user_targets.run_time import OwnPlaces
@@ -70,24 +70,24 @@ def run_backup(
     One account's failure is in the report and stops nothing. Raises DatabaseError when the
     source as a whole is out of reach, ConfigError for an unusable spool folder.
     """
-    bench = open_workbench(config, state, pod_key)
+    context = open_context(config, state, pod_key)
     own = OwnPlaces(config, state, insist=insist, should_stop=should_stop)
     for place in targets.values():
         begin_run(place, should_stop)
-    ledger = Ledger(state, own, on_progress, progress or RunProgress())
+    outcomes = Outcomes(state, own, on_progress, progress or RunProgress())
     sizing = Sizing(config.limits.batch_accounts)
     try:
         run = _Run(
             source=source,
             targets=targets,
             own=own,
-            bench=bench,
+            context=context,
             config=config,
-            ledger=ledger,
+            outcomes=outcomes,
             should_stop=should_stop,
             selection=selection,
             sizing=sizing,
-            workers=None if pool is None else Dispatch(pool, ledger, sizing, should_stop),
+            workers=None if pool is None else Dispatch(pool, outcomes, sizing, should_stop),
         )
         report = run.run(usernames)
         if not selection.part:
@@ -97,7 +97,7 @@ def run_backup(
         state.tidy()
         return report
     finally:
-        bench.pool.shutdown()
+        context.pool.shutdown()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,9 +105,9 @@ class _Run:
     source: Source
     targets: Mapping[str, Backend]
     own: OwnPlaces
-    bench: Workbench
+    context: RunContext
     config: Config
-    ledger: Ledger
+    outcomes: Outcomes
     should_stop: Callable[[], bool]
     selection: Selection
     sizing: Sizing
@@ -116,22 +116,22 @@ class _Run:
     alone: list[Job] = field(default_factory=list)
 
     @property
-    def lanes(self) -> int:
+    def at_once(self) -> int:
         """How many batches can be worked on at once."""
         return 1 if self.workers is None else self.workers.pool.size
 
     def run(self, usernames: Collection[str] | None) -> RunReport:
         begun, started = now(), time.monotonic()
-        journal, run_id, problem = self.bench.state.journal, None, None
+        journal, run_id, problem = self.context.state.journal, None, None
         try:
             watermark = self._watermark()
             untouched = self._nothing_was_written(watermark)
             if untouched and usernames is None:
-                self.ledger.pass_over(self.bench.state.usernames())
+                self.outcomes.pass_over(self.context.state.usernames())
                 self.own.note_all_well()
                 self.own.save()
-                journal.untouched_run(begun, self.ledger.report.looked_at)
-                return self.ledger.report
+                journal.untouched_run(begun, self.outcomes.report.looked_at)
+                return self.outcomes.report
             run_id = self._start(usernames)
             if untouched:
                 self._pass_over(usernames or ())
@@ -143,37 +143,37 @@ class _Run:
             raise
         finally:
             self._count()
-            self.ledger.report.seconds = time.monotonic() - started
+            self.outcomes.report.seconds = time.monotonic() - started
             if run_id is not None:
-                self.ledger.finish(run_id, problem)
-        return self.ledger.report
+                self.outcomes.finish(run_id, problem)
+        return self.outcomes.report
 
     def _start(self, usernames: Collection[str] | None) -> int:
-        state = self.bench.state
+        state = self.context.state
         accounts = state.enrolled() if usernames is None else len(set(usernames))
-        self.ledger.progress.accounts = accounts
-        self.ledger.suspects = state.suspects.all()
+        self.outcomes.progress.accounts = accounts
+        self.outcomes.suspects = state.suspects.all()
         return state.journal.start_run(accounts)
 
     def _pass_over(self, usernames: Collection[str]) -> None:
         """Take these accounts as they are: nothing was written since all were up to date."""
-        found = self.bench.state.enrollments(usernames)
-        self.ledger.unchanged([(each.id, each.username) for each in found])
+        found = self.context.state.enrollments(usernames)
+        self.outcomes.unchanged([(each.id, each.username) for each in found])
         self.own.note_well(found)
         self._refuse(set(usernames) - {each.username for each in found})
 
     def _run(self, usernames: Collection[str] | None, watermark: bytes | None) -> None:
-        marks, kind = self.bench.state.marks, kind_of_backup(self.config, self.targets)
+        marks, kind = self.context.state.marks, settings_hash(self.config, self.targets)
         whole = usernames is None and not self.selection.part
-        if whole and self.lanes > 1 and marks.lacking() >= _WORTH_A_POOL and self.workers:
+        if whole and self.at_once > 1 and marks.lacking() >= _WORTH_A_POOL and self.workers:
             self.workers.pool.start()
         changes = self.source.changes(marks.since()) if whole else ANY
         if changes.usernames is not None:
             usernames = self._suspects(changes.usernames, kind)
         try:
-            for look in looks(self.source, self._pages(usernames), self.lanes):
-                self._page(look, kind)
-                if self.ledger.report.interrupted:
+            for page in read_pages(self.source, self._pages(usernames), self.at_once):
+                self._page(page, kind)
+                if self.outcomes.report.interrupted:
                     return
         finally:
             if self.workers is not None:
@@ -181,80 +181,82 @@ class _Run:
         # Accounts with a target of their own come last, one by one: no other waits for it.
         self._work([[job] for job in self.own_jobs], len(self.own_jobs))
         self._after_deaths()
-        if self.ledger.report.interrupted:
+        if self.outcomes.report.interrupted:
             return
         if whole and changes.until is not None:
             marks.set_since(changes.until)
-        failed = self.ledger.report.failed or self.ledger.report.noted
+        failed = self.outcomes.report.failed or self.outcomes.report.noted
         if whole and watermark is not None and not failed:
             marks.set_watermark(watermark)
 
     def _count(self) -> None:
         if len(self.own):
-            self.ledger.counters.setdefault(OWN, Counters()).add(self.own.counters)
+            self.outcomes.counters.setdefault(OWN, Counters()).add(self.own.counters)
         # Where nothing was written no target is asked, and a run stays as cheap as it can be.
-        ask = bool(self.ledger.report.written or self.ledger.report.failed)
-        state = self.bench.state
-        self.ledger.report.rooms = count_run(
-            self.config, state, self.targets, self.ledger.counters, ask=ask
+        ask = bool(self.outcomes.report.written or self.outcomes.report.failed)
+        state = self.context.state
+        self.outcomes.report.rooms = count_run(
+            self.config, state, self.targets, self.outcomes.counters, ask=ask
         )
-        self.ledger.report.own = own_failures(self.config, state)
+        self.outcomes.report.own = own_failures(self.config, state)
 
     def _watermark(self) -> bytes | None:
         """Return what stays the same while nothing is written; None where nobody can tell."""
         moment = None if self.selection.part else self.source.moment()
         if moment is None:
             return None
-        kinds = self.own.all_kinds(kind_of_backup(self.config, self.targets))
+        kinds = self.own.all_kinds(settings_hash(self.config, self.targets))
         return hashlib.blake2b(moment + kinds).digest()
 
     def _nothing_was_written(self, watermark: bytes | None) -> bool:
         """Tell whether the whole database is as it was when every account was up to date."""
-        return watermark is not None and self.bench.state.marks.watermark() == watermark
+        return watermark is not None and self.context.state.marks.watermark() == watermark
 
     def _suspects(self, changed: frozenset[str], kind: bytes) -> list[str]:
         """Pass over every account that did not change since it was up to date; name the others."""
         same, others = [], []
-        for number, name, guid, mark in self.bench.state.marks.everybody():
+        for number, name, guid, mark in self.context.state.marks.everybody():
             doubt = mark is None or not holds(mark, kind)
             if doubt or name in changed or self.own.of(guid):
                 others.append(name)
             else:
                 same.append((number, name))
-        self.ledger.unchanged(same)
+        self.outcomes.unchanged(same)
         return others
 
     def _refuse(self, names: Collection[str]) -> None:
         if names:
             there = {account.username: account for account in self.source.accounts(sorted(names))}
             for name in sorted(names):
-                self.ledger.done(None, refusal(name, None, there.get(name)))
+                self.outcomes.done(None, refusal(name, None, there.get(name)))
 
     def _pages(self, usernames: Collection[str] | None) -> Iterator[list[Enrollment]]:
         if usernames is None:
-            yield from self.bench.state.pages(page_size(self.bench.state.enrolled(), self.lanes))
+            yield from self.context.state.pages(
+                page_size(self.context.state.enrolled(), self.at_once)
+            )
             return
-        found = self.bench.state.enrollments(usernames)
+        found = self.context.state.enrollments(usernames)
         self._refuse(set(usernames) - {each.username for each in found})
         found.sort(key=lambda each: each.id)
-        size = page_size(len(found), self.lanes)
+        size = page_size(len(found), self.at_once)
         for start in range(0, len(found), size):
             yield found[start : start + size]
 
-    def _page(self, look: Look, kind: bytes) -> None:
-        state, pairs = self.bench.state, look.pairs
-        for each, report in look.refused:
-            self.ledger.done(each, report)
-        marks = state.marks.of([each.id for each, _ in (*pairs, *look.refused)])
+    def _page(self, page: Page, kind: bytes) -> None:
+        state, pairs = self.context.state, page.pairs
+        for each, report in page.refused:
+            self.outcomes.done(each, report)
+        marks = state.marks.of([each.id for each, _ in (*pairs, *page.refused)])
         jobs: list[Job] = []
         doubted: list[Job] = []
         same: list[tuple[int, str]] = []
         for each, account in pairs:
             if (nowhere := self.own.nowhere(each)) is not None:
-                self.ledger.done(each, nowhere)
+                self.outcomes.done(each, nowhere)
                 continue
             own_kind = self.own.kind(each, kind)
-            mark = look.fingerprints[account.key] + own_kind
+            mark = page.fingerprints[account.key] + own_kind
             old = marks.get(each.id, b"")
             if old == mark and not self.selection.part:
                 same.append((each.id, each.username))
@@ -266,16 +268,16 @@ class _Run:
                 doubt = elsewhere or (self.own.failing(each) and not rest)
                 job = Job(each, account, mark, doubt, rest)
                 self._queue_of(job, jobs, doubted).append(job)
-        self.ledger.note()
-        self.ledger.unchanged(same)
+        self.outcomes.note()
+        self.outcomes.unchanged(same)
         if not self.selection.part:
             # What does not come up to date now is looked at by the next run, whatever it is told.
             kept = (*jobs, *doubted, *self.own_jobs, *self.alone)
             doubts = [job.enrollment.id for job in kept]
-            doubts += [each.id for each, _ in look.refused]
+            doubts += [each.id for each, _ in page.refused]
             state.marks.save({each: doubtful(marks[each]) for each in doubts if each in marks})
         counts = records_of(state, self.source, [*jobs, *doubted])
-        self.ledger.progress.expect(
+        self.outcomes.progress.expect(
             {job.account.username: counts.get(job.enrollment.id, 0) for job in (*jobs, *doubted)}
         )
         self._work(cut(jobs, self.sizing, counts), len(jobs))
@@ -284,7 +286,7 @@ class _Run:
 
     def _queue_of(self, job: Job, jobs: list[Job], doubted: list[Job]) -> list[Job]:
         """Tell how an account is read: what ended a process is never read by this one."""
-        alone = self.ledger.suspects.get(job.enrollment.id)
+        alone = self.outcomes.suspects.get(job.enrollment.id)
         if alone is None or self.workers is None:
             return self.own_jobs if job.enrollment in self.own else jobs
         return self.alone if alone or job.enrollment in self.own else doubted
@@ -293,15 +295,15 @@ class _Run:
         return BatchRunner(
             source=self.source,
             targets=self.targets,
-            bench=self.bench,
+            context=self.context,
             pod=Pod(self.config.pod.url, f"vaultd {vaultd.__version__}"),
-            on_done=self.ledger.done,
+            on_done=self.outcomes.done,
             should_stop=self.should_stop,
             selection=self.selection,
         )
 
     def _work(self, batches: Iterable[list[Job]], accounts: int) -> None:
-        many = accounts >= _WORTH_A_POOL and self.lanes > 1
+        many = accounts >= _WORTH_A_POOL and self.at_once > 1
         if self.workers is not None and many and not self.selection.part:
             self._in_workers(self.workers, batches)
         else:
@@ -315,22 +317,22 @@ class _Run:
 
     def _go_on(self) -> bool:
         """Wait until the machine is quiet enough; False when the run was asked to stop."""
-        wait_for_quiet(self.config.limits.max_load, self.bench.state.directory, self.should_stop)
-        self.ledger.report.interrupted |= self.should_stop()
-        return not self.ledger.report.interrupted
+        wait_for_quiet(self.config.limits.max_load, self.context.state.directory, self.should_stop)
+        self.outcomes.report.interrupted |= self.should_stop()
+        return not self.outcomes.report.interrupted
 
     def _in_process(self, runner: BatchRunner, batch: Sequence[Job]) -> bool:
         accounts, begun = [job.enrollment for job in batch], time.monotonic()
-        progress, number = self.ledger.progress, -batch[0].enrollment.id
+        progress, number = self.outcomes.progress, -batch[0].enrollment.id
         rest = any(job.rest for job in batch)
         # Should this process be killed, the next run reads these in a worker.
-        self.ledger.suspect([each.id for each in accounts])
+        self.outcomes.suspect([each.id for each in accounts])
         progress.begin(number, [each.username for each in accounts])
 
         def note() -> None:
-            self.bench.state.marks.save(runner.marks)
+            self.context.state.marks.save(runner.marks)
             runner.marks.clear()
-            self.ledger.note()
+            self.outcomes.note()
 
         runner.on_commit = note
         runner.on_read = lambda records: progress.take(number, records)
@@ -339,13 +341,13 @@ class _Run:
                 runner.run(batch)
             note()
         except Exception:
-            self.ledger.absolve([each.id for each in accounts])
+            self.outcomes.absolve([each.id for each in accounts])
             raise
         finally:
             progress.finish(number)
-        self.ledger.absolve([each.id for each in accounts])
+        self.outcomes.absolve([each.id for each in accounts])
         self.sizing.took(time.monotonic() - begun)
-        self.ledger.report.interrupted |= runner.interrupted
+        self.outcomes.report.interrupted |= runner.interrupted
         return not runner.interrupted
 
     def _in_workers(self, workers: Dispatch, batches: Iterable[list[Job]]) -> None:
@@ -382,4 +384,4 @@ class _Run:
                 f"A process that read {name} died, and parts are not read in one of their own.",
                 hint=f"Back it up whole first: `vaultd backup {name}`.",
             )
-            self.ledger.done(None, account_report(name, error, ()))
+            self.outcomes.done(None, account_report(name, error, ()))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from vaultd.config import Config
 
 
-def kind_of_backup(config: Config, targets: Iterable[str]) -> bytes:
+def settings_hash(config: Config, targets: Iterable[str]) -> bytes:
     """Return 8 bytes that differ when the same account would be stored otherwise."""
     what = config.backup
     places = sorted((name, _url(config, name)) for name in targets)

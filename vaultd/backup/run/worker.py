@@ -20,7 +20,7 @@ from vaultd.backup.checks.checks import open_source, open_targets
 from vaultd.backup.counting import counted
 from vaultd.backup.engine.account import Pod
 from vaultd.backup.engine.batch import BatchRunner, Job
-from vaultd.backup.engine.context import open_workbench
+from vaultd.backup.engine.context import open_context
 from vaultd.backup.report import AccountReport
 from vaultd.backup.run.messages import Answer, decode_tasks, read_message, write_message
 from vaultd.backup.user_targets.run_time import OwnPlaces
@@ -46,7 +46,7 @@ def work(given: IO[bytes], answers: IO[bytes]) -> None:
     path = Path(config.state.path)
     with worker_lock(path):
         state = State(path)
-        bench = open_workbench(config, state, PodKey.load(path / "pod.key"))
+        context = open_context(config, state, PodKey.load(path / "pod.key"))
         source, targets = open_source(config), open_targets(config)
         # Records are no cycles: looking for some after every 700 objects takes a tenth of a run.
         gc.set_threshold(_GARBAGE)
@@ -63,7 +63,7 @@ def work(given: IO[bytes], answers: IO[bytes]) -> None:
             runner = BatchRunner(
                 source=source,
                 targets=targets,
-                bench=bench,
+                context=context,
                 pod=Pod(config.pod.url, f"vaultd {vaultd.__version__}"),
                 on_done=done,
                 should_stop=lambda: bool(stopped),

@@ -13,9 +13,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from vaultd.backends.base import Backend
-from vaultd.backup.engine.context import Workbench
+from vaultd.backup.engine.context import RunContext
 from vaultd.backup.engine.retention import Plan, plan
-from vaultd.backup.engine.vault_run import Lane
+from vaultd.backup.engine.vault_run import VaultRun
 from vaultd.backup.report import unexpected
 from vaultd.backup.user_targets.run_time import OwnPlaces
 from vaultd.clock import now
@@ -56,7 +56,7 @@ class ForgetReport:
 
 
 def forget(
-    bench: Workbench,
+    context: RunContext,
     targets: Mapping[str, Backend],
     usernames: Collection[str] | None = None,
     *,
@@ -69,9 +69,9 @@ def forget(
     fail are left to runs.
     """
     report = ForgetReport()
-    enrollments = bench.state.enrollments(usernames)
-    points = bench.state.vaults.points([each.id for each in enrollments])
-    waiting = bench.state.doomed.pending([each.id for each in enrollments])
+    enrollments = context.state.enrollments(usernames)
+    points = context.state.vaults.points([each.id for each in enrollments])
+    waiting = context.state.pending_deletions.pending([each.id for each in enrollments])
     for each in enrollments:
         with (
             own.joined([each], targets, every=True, rest=own.left_to_runs(each))
@@ -85,7 +85,7 @@ def forget(
                 pending = waiting.get((each.id, target), ())
                 try:
                     _forget(
-                        bench, (each, target, backend), (point, pending), report, dry_run=dry_run
+                        context, (each, target, backend), (point, pending), report, dry_run=dry_run
                     )
                 except VaultdError as error:
                     mild = target == OWN and own and own.tolerated(each, error)
@@ -97,7 +97,7 @@ def forget(
 
 
 def _forget(
-    bench: Workbench,
+    context: RunContext,
     vault: tuple[Enrollment, str, Backend],
     known: tuple[VaultPoint, Collection[str]],
     report: ForgetReport,
@@ -106,7 +106,7 @@ def _forget(
 ) -> None:
     (each, target, backend), (point, pending) = vault, known
     key = (each.id, target)
-    found = plan(point, bench.retention, now())
+    found = plan(point, context.retention, now())
     sizes = dict(found.delete)
     names = tuple(dict.fromkeys((*sizes, *pending)))
     if not names:
@@ -131,38 +131,38 @@ def _forget(
         told((), "the vault holds what is not of this state")
         return
     if given_up := _given_up(key, point, found, there):
-        bench.state.doomed.doom([given_up])
-    buried = _bury(bench, {key: backend}).get(key, _Buried(()))
+        context.state.pending_deletions.add([given_up])
+    buried = _bury(context, {key: backend}).get(key, _Buried(()))
     why = "" if len(buried.deleted) == len(names) else "something that must stay is not seen there"
     told(buried.deleted, str(buried.error) if buried.error is not None else why)
     if buried.error is not None:
         raise buried.error
 
 
-def retire(bench: Workbench, targets: Mapping[str, Backend], lanes: Sequence[Lane]) -> None:
-    """Apply retention to the vaults that these lanes wrote to; what fails waits for later."""
-    if not bench.retention.enabled:
+def retire(context: RunContext, targets: Mapping[str, Backend], vaults: Sequence[VaultRun]) -> None:
+    """Apply retention to the vaults that these vaults wrote to; what fails waits for later."""
+    if not context.retention.enabled:
         return
     gone: list[GivenUp] = []
     busy: dict[VaultKey, Backend] = {}
-    for lane in lanes:
-        if lane.archive is None or lane.error is not None:
+    for vault in vaults:
+        if vault.archive is None or vault.error is not None:
             continue
-        if lane.enrollment.vault_id in bench.shared:
+        if vault.enrollment.vault_id in context.shared:
             continue
-        key = (lane.enrollment.id, lane.target)
-        point = lane.next_point(lane.archive, lane.point.records)
-        found = plan(point, bench.retention, now())
+        key = (vault.enrollment.id, vault.target)
+        point = vault.next_point(vault.archive, vault.point.records)
+        found = plan(point, context.retention, now())
         if found.delete:
-            given_up = _given_up(key, point, found, {*lane.seen, lane.archive.name})
+            given_up = _given_up(key, point, found, {*vault.seen, vault.archive.name})
             if given_up is not None:
                 gone.append(given_up)
-                busy[key] = lane.backend
-        elif key in bench.doomed:
-            busy[key] = targets[lane.target]
+                busy[key] = vault.backend
+        elif key in context.pending_deletions:
+            busy[key] = targets[vault.target]
     if gone:
-        bench.state.doomed.doom(gone)
-    _bury(bench, busy)
+        context.state.pending_deletions.add(gone)
+    _bury(context, busy)
 
 
 def _given_up(
@@ -186,13 +186,13 @@ class _Buried:
     error: VaultdError | None = None
 
 
-def _bury(bench: Workbench, vaults: Mapping[VaultKey, Backend]) -> dict[VaultKey, _Buried]:
+def _bury(context: RunContext, vaults: Mapping[VaultKey, Backend]) -> dict[VaultKey, _Buried]:
     """Delete what these vaults gave up; what a place refuses stays a wish, and its error is told.
 
     A vault with an archive whose arrival is unknown waits: that one may refer to anything.
     """
-    state, accounts = bench.state, {account for account, _ in vaults}
-    staged, pending = state.vaults.staged(accounts), state.doomed.pending(accounts)
+    state, accounts = context.state, {account for account, _ in vaults}
+    staged, pending = state.vaults.staged(accounts), state.pending_deletions.pending(accounts)
     names = {key: pending[key] for key in vaults if key in pending and key not in staged}
     points = state.vaults.points({account for account, _ in names})
 
@@ -208,8 +208,10 @@ def _bury(bench: Workbench, vaults: Mapping[VaultKey, Backend]) -> dict[VaultKey
             return _Buried(deleted, unexpected(error))
         return _Buried(deleted)
 
-    found = dict(zip(names, bench.at_once(delete, names), strict=True))
-    state.doomed.buried({key: some for key, some in names.items() if found[key].error is None})
+    found = dict(zip(names, context.at_once(delete, names), strict=True))
+    state.pending_deletions.done(
+        {key: some for key, some in names.items() if found[key].error is None}
+    )
     return found
 
 

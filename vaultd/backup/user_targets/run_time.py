@@ -14,7 +14,7 @@ from vaultd.backends.base import Backend
 from vaultd.backends.guard.own_addresses import pod_addresses
 from vaultd.backends.opening import Guard, open_place
 from vaultd.backends.wrappers.bounded import Allowance, BoundedBackend
-from vaultd.backends.wrappers.failing import UnopenedBackend
+from vaultd.backends.wrappers.failing import FailingBackend
 from vaultd.backends.wrappers.retrying import begin_run
 from vaultd.backup.counting import counted
 from vaultd.backup.report import AccountReport, Status, TargetResult, account_report, failed_at
@@ -198,11 +198,11 @@ class OwnPlaces:
 
     def _open(self, target: Target | VaultdError) -> Backend:
         if isinstance(target, VaultdError):
-            return UnopenedBackend(target)
+            return FailingBackend(target)
         try:
             return open_own_place(self._config, target)
         except VaultdError as error:
-            return UnopenedBackend(error)
+            return FailingBackend(error)
 
     def note(self, enrollment: Enrollment, report: AccountReport) -> None:
         """Remember how an account's run ended at its own target; nothing to do is well, too."""

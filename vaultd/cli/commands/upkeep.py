@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vaultd.backup.checks.checks import open_source, open_targets
-from vaultd.backup.engine.context import open_workbench
+from vaultd.backup.engine.context import open_context
 from vaultd.backup.run.run import run_backup
 from vaultd.backup.upkeep.forget import ForgetReport, Forgotten, forget
 from vaultd.backup.upkeep.scrub import ScrubReport, scrub
@@ -35,9 +35,9 @@ def forget_command(
     with working_on(config, "forget") as state_path:
         pod_key = PodKey.load(state_path / "pod.key")
         state = State(state_path)
-        bench = open_workbench(config, state, pod_key)
+        context = open_context(config, state, pod_key)
         own = OwnPlaces(config, state)
-        report = forget(bench, open_targets(config), users or None, own=own, dry_run=dry_run)
+        report = forget(context, open_targets(config), users or None, own=own, dry_run=dry_run)
     if as_json:
         emit_json(_forget_document(report, dry_run))
     else:

@@ -71,7 +71,7 @@ class Missing:
     written: bool = True
 
 
-class AccountIndex:
+class VaultIndex:
     """Load, `begin` an archive, observe every record of a run, ask what is missing, then dump.
 
     `mark` is equal for indexes that were loaded from the same bytes, empty for a new one.
@@ -97,7 +97,7 @@ class AccountIndex:
         self._alone = True
 
     @classmethod
-    def load(cls, digests: Digests, pieces: Iterable[bytes]) -> AccountIndex:
+    def load(cls, digests: Digests, pieces: Iterable[bytes]) -> VaultIndex:
         """Read what `dump` yielded (no pieces: an empty index); raises DamageError."""
         index = cls(digests)
         joined = Pieces(pieces, digests.seal)

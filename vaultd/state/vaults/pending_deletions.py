@@ -18,18 +18,18 @@ class GivenUp:
     """The objects (name, bytes) that one vault gives up, and what it is known to hold then."""
 
     key: VaultKey
-    doomed: Sequence[tuple[str, int]]
+    objects: Sequence[tuple[str, int]]
     archives: tuple[StoredArchive, ...]
     blobs: tuple[StoredBlob, ...]
 
 
-class Doomed:
+class PendingDeletions:
     """The first phase of every deletion; every method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._session = database.session
 
-    def doom(self, vaults: Sequence[GivenUp]) -> None:
+    def add(self, vaults: Sequence[GivenUp]) -> None:
         """Give objects up: these vaults are known to hold the rest from here on."""
         known = {key: set(names) for key, names in self.pending({v.key[0] for v in vaults}).items()}
         with self._session() as session:
@@ -39,7 +39,7 @@ class Doomed:
                 (account, target), before = each.key, known.get(each.key, ())
                 rows += [
                     {"enrollment_id": account, "target": target, "name": name, "size": size}
-                    for name, size in each.doomed
+                    for name, size in each.objects
                     if name not in before
                 ]
             if rows:
@@ -56,7 +56,7 @@ class Doomed:
                     found.setdefault((account, target), []).append(name)
         return found
 
-    def buried(self, names: Mapping[VaultKey, Collection[str]]) -> None:
+    def done(self, names: Mapping[VaultKey, Collection[str]]) -> None:
         """These given-up objects are gone from their targets (or are needed again)."""
         rows = [
             {"account": account, "place": target, "object": name}

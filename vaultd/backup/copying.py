@@ -13,7 +13,8 @@ from typing import BinaryIO, Final, cast
 from vaultd.backends.base import Backend, ObjectInfo
 from vaultd.backends.memory import MemoryBackend
 from vaultd.errors import DamageError, ObjectExists, ObjectMissing, PlaceError, VaultdError
-from vaultd.vault.integrity import check_archive, check_blob
+from vaultd.vault.clear_header import unknown_pod
+from vaultd.vault.integrity import check_archive, check_blob, check_escrow
 from vaultd.vault.layout import parse_archive_name, vault_of
 
 _IN_MEMORY: Final = 4 * 1024 * 1024
@@ -89,14 +90,17 @@ def copy_objects(
     items: Iterable[ObjectInfo],
     there: dict[str, int],
     pool: Executor | None = None,
+    *,
+    pod: bytes | None = None,
 ) -> CopyReport:
     """Copy objects of one vault; `there` has what the target holds, by name, with its size.
+    `pod` is the key that signed its pictures, if that is known.
 
     Pictures go first, side by side in the `pool` if there is one; then the archives in the order
     of their sequence, read and checked ahead, stored one after the other. So whenever this ends,
     every archive that arrived finds what it refers to.
     """
-    run = _VaultCopy(source, target)
+    run = _VaultCopy(source, target, pod)
     lacking = [item for item in sorted(items, key=_order) if run.lacks(item, there)]
     archives = [item for item in lacking if parse_archive_name(item.name) is not None]
     others = lacking[: len(lacking) - len(archives)]
@@ -111,7 +115,8 @@ def copy_objects(
 class _VaultCopy:
     """Copies the objects of one vault until a place is in trouble; any thread may `copy`."""
 
-    def __init__(self, source: Backend, target: Backend) -> None:
+    def __init__(self, source: Backend, target: Backend, pod: bytes | None) -> None:
+        self._pod = pod
         self.report = CopyReport()
         self.broken = Event()
         self._source = source
@@ -135,7 +140,7 @@ class _VaultCopy:
         if self.broken.is_set():
             return _Passed()
         try:
-            return checked(self._source, item.name, item.size)
+            return checked(self._source, item.name, item.size, self._pod)
         except (DamageError, PlaceError) as error:
             return self._judged(error)
 
@@ -201,20 +206,29 @@ def _order(item: ObjectInfo) -> tuple[int, str]:
     return (parse_archive_name(item.name) is not None, item.name)
 
 
-def checked(source: Backend, name: str, size: int) -> Backend:
+def checked(source: Backend, name: str, size: int, pod: bytes | None = None) -> Backend:
     """Check an object and return the place to copy it from: it is held where it is not large.
 
+    What is no object of a vault has no check, and is not passed on. A picture must be signed by
+    the key `pod`, if one is given: the name of an archive tells its bytes, a picture's does not.
     Raises DamageError, ObjectMissing, PlaceError.
     """
     place = source
     if size <= _IN_MEMORY:  # read once, checked and stored from memory
         held = MemoryBackend()
-        held.objects[name] = source.read(name)
+        # What a place lists as small may be without end.
+        held.objects[name] = source.read(name, 0, size + 1)
         place = held
     if parse_archive_name(name) is not None:
         check_archive(place, name, size)
     elif "/blob-" in name:
-        check_blob(place, name, size)
+        header = check_blob(place, name, size)
+        if pod is not None and header.pod != pod:
+            raise unknown_pod(name, header.pod)
+    elif "/escrow-" in name:
+        check_escrow(place, name, size)
+    else:
+        raise DamageError(f"{name} is no object of a vault; it is left out.")
     return place
 
 

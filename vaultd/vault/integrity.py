@@ -5,6 +5,7 @@ from __future__ import annotations
 from vaultd.errors import DamageError
 from vaultd.vault.clear_header import read_clear_header
 from vaultd.vault.coding.object_stream import ObjectStream
+from vaultd.vault.escrow import MAX_ESCROW, escrow_name
 from vaultd.vault.header import Header, decode_header, verify
 from vaultd.vault.layout import (
     BLOB_MAGIC,
@@ -12,6 +13,7 @@ from vaultd.vault.layout import (
     SIGNATURE_SIZE,
     blob_name,
     parse_archive_name,
+    vault_of,
     whole_message,
 )
 from vaultd.vault.place import Place
@@ -56,6 +58,17 @@ def check_blob(place: Place, name: str, size: int) -> Header:
         raise DamageError(f"{name} is another blob under this name.")
     _check_rest(stream, header, name, size)
     return header
+
+
+def check_escrow(place: Place, name: str, size: int) -> None:
+    """Read a sealed secret of `size` bytes and check the hash in its name.
+
+    Raises DamageError, ObjectMissing or PlaceError.
+    """
+    vault_id = vault_of(name) or ""
+    small = size <= MAX_ESCROW
+    if not small or escrow_name(vault_id, place.read(name, 0, MAX_ESCROW + 1)) != name:
+        raise DamageError(f"{name} is not the sealed secret that its name promises.")
 
 
 def _check_rest(stream: ObjectStream, header: Header, name: str, size: int) -> None:

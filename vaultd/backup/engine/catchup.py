@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final
 
 from vaultd.backends.base import Backend, ObjectInfo
 from vaultd.backup.copying import copy_objects
@@ -19,6 +21,8 @@ from vaultd.errors import PlaceError
 from vaultd.state.store import Enrollment
 from vaultd.state.vaults.points import NOTHING, VaultPoint
 from vaultd.vault.layout import blob_name, parse_archive_name
+
+_SEALED: Final = 16  # a vault has one sealed secret; whoever lists many makes others store them
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +100,9 @@ def _close(context: RunContext, targets: Mapping[str, Backend], gap: _Gap) -> st
             return ""  # another writer's: opening the vault tells
         if not any(parse_archive_name(name) for name in there):
             context.rooms.check_new(gap.behind, target)
-        sealed = [
-            item for item in source.list(f"{vault}/escrow-") if item.name not in there
-        ]  # fmt: skip
-        report = copy_objects(source, target, [*sealed, *wanted], there)
+        listed = islice(source.list(f"{vault}/escrow-"), _SEALED)
+        sealed = [item for item in listed if item.name not in there]
+        report = copy_objects(source, target, [*sealed, *wanted], there, pod=context.pod_key.public)
     except PlaceError:
         return ""  # the vault finds the same trouble, and tells
     except Exception as error:  # noqa: BLE001 - one target's trouble is its own

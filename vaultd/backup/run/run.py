@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-import vaultd
 from vaultd.backends.base import Backend
 from vaultd.backends.wrappers.retrying import begin_run
 from vaultd.backup.counting import count_run
-from vaultd.backup.engine.account import Pod
-from vaultd.backup.engine.batch import BatchRunner, Job
+from vaultd.backup.engine.batch import Job
 from vaultd.backup.engine.context import RunContext, open_context
-from vaultd.backup.pace import wait_for_quiet
-from vaultd.backup.report import AccountReport, RunReport, account_report
+from vaultd.backup.report import AccountReport, RunReport
 from vaultd.backup.run.cutting import Sizing, cut, page_size, records_of
 from vaultd.backup.run.dispatch import Dispatch
+from vaultd.backup.run.execution import Execution
 from vaultd.backup.run.outcomes import Outcomes
 from vaultd.backup.run.pages import Page, read_pages, refusal
 from vaultd.backup.run.pool import Pool
@@ -29,7 +27,7 @@ from vaultd.backup.user_targets.failures import own_failures
 from vaultd.backup.user_targets.run_time import OwnPlaces
 from vaultd.clock import now
 from vaultd.config import OWN
-from vaultd.errors import AccountError, VaultdError
+from vaultd.errors import VaultdError
 from vaultd.keys import PodKey
 from vaultd.selection import EVERYTHING, Selection
 from vaultd.sources.base import ANY, Source
@@ -77,7 +75,7 @@ def run_backup(
     outcomes = Outcomes(state, own, on_progress, progress or RunProgress())
     sizing = Sizing(config.limits.batch_accounts)
     try:
-        run = _Run(
+        execution = Execution(
             source=source,
             targets=targets,
             own=own,
@@ -88,6 +86,16 @@ def run_backup(
             selection=selection,
             sizing=sizing,
             workers=None if pool is None else Dispatch(pool, outcomes, sizing, should_stop),
+        )
+        run = _Run(
+            source=source,
+            targets=targets,
+            own=own,
+            context=context,
+            config=config,
+            outcomes=outcomes,
+            selection=selection,
+            execution=execution,
         )
         report = run.run(usernames)
         if not selection.part:
@@ -108,17 +116,10 @@ class _Run:
     context: RunContext
     config: Config
     outcomes: Outcomes
-    should_stop: Callable[[], bool]
     selection: Selection
-    sizing: Sizing
-    workers: Dispatch | None
+    execution: Execution
     own_jobs: list[Job] = field(default_factory=list)
     alone: list[Job] = field(default_factory=list)
-
-    @property
-    def at_once(self) -> int:
-        """How many batches can be worked on at once."""
-        return 1 if self.workers is None else self.workers.pool.size
 
     def run(self, usernames: Collection[str] | None) -> RunReport:
         begun, started = now(), time.monotonic()
@@ -165,22 +166,24 @@ class _Run:
     def _run(self, usernames: Collection[str] | None, watermark: bytes | None) -> None:
         marks, kind = self.context.state.marks, settings_hash(self.config, self.targets)
         whole = usernames is None and not self.selection.part
-        if whole and self.at_once > 1 and marks.lacking() >= _WORTH_A_POOL and self.workers:
-            self.workers.pool.start()
+        workers = self.execution.workers
+        if whole and workers and workers.pool.size > 1 and marks.lacking() >= _WORTH_A_POOL:
+            workers.pool.start()
         changes = self.source.changes(marks.since()) if whole else ANY
         if changes.usernames is not None:
             usernames = self._suspects(changes.usernames, kind)
         try:
-            for page in read_pages(self.source, self._pages(usernames), self.at_once):
+            for page in read_pages(self.source, self._pages(usernames), self.execution.at_once):
                 self._page(page, kind)
                 if self.outcomes.report.interrupted:
                     return
         finally:
-            if self.workers is not None:
-                self.workers.drain()
+            self.execution.drain()
         # Accounts with a target of their own come last, one by one: no other waits for it.
-        self._work([[job] for job in self.own_jobs], len(self.own_jobs))
-        self._after_deaths()
+        self.execution.do(
+            [[job] for job in self.own_jobs], many=len(self.own_jobs) >= _WORTH_A_POOL
+        )
+        self.execution.after_deaths(self.alone)
         if self.outcomes.report.interrupted:
             return
         if whole and changes.until is not None:
@@ -233,13 +236,13 @@ class _Run:
     def _pages(self, usernames: Collection[str] | None) -> Iterator[list[Enrollment]]:
         if usernames is None:
             yield from self.context.state.pages(
-                page_size(self.context.state.enrolled(), self.at_once)
+                page_size(self.context.state.enrolled(), self.execution.at_once)
             )
             return
         found = self.context.state.enrollments(usernames)
         self._refuse(set(usernames) - {each.username for each in found})
         found.sort(key=lambda each: each.id)
-        size = page_size(len(found), self.at_once)
+        size = page_size(len(found), self.execution.at_once)
         for start in range(0, len(found), size):
             yield found[start : start + size]
 
@@ -280,108 +283,12 @@ class _Run:
         self.outcomes.progress.expect(
             {job.account.username: counts.get(job.enrollment.id, 0) for job in (*jobs, *doubted)}
         )
-        self._work(cut(jobs, self.sizing, counts), len(jobs))
-        if self.workers is not None:
-            self._in_workers(self.workers, cut(doubted, self.sizing, counts))
+        self.execution.do(cut(jobs, self.execution.sizing, counts), many=len(jobs) >= _WORTH_A_POOL)
+        self.execution.in_workers(cut(doubted, self.execution.sizing, counts))
 
     def _queue_of(self, job: Job, jobs: list[Job], doubted: list[Job]) -> list[Job]:
         """Tell how an account is read: what ended a process is never read by this one."""
         alone = self.outcomes.suspects.get(job.enrollment.id)
-        if alone is None or self.workers is None:
+        if alone is None or self.execution.workers is None:
             return self.own_jobs if job.enrollment in self.own else jobs
         return self.alone if alone or job.enrollment in self.own else doubted
-
-    def _runner(self) -> BatchRunner:
-        return BatchRunner(
-            source=self.source,
-            targets=self.targets,
-            context=self.context,
-            pod=Pod(self.config.pod.url, f"vaultd {vaultd.__version__}"),
-            on_done=self.outcomes.done,
-            should_stop=self.should_stop,
-            selection=self.selection,
-        )
-
-    def _work(self, batches: Iterable[list[Job]], accounts: int) -> None:
-        many = accounts >= _WORTH_A_POOL and self.at_once > 1
-        if self.workers is not None and many and not self.selection.part:
-            self._in_workers(self.workers, batches)
-        else:
-            self._here(batches)
-
-    def _here(self, batches: Iterable[list[Job]]) -> None:
-        runner = self._runner()
-        for batch in batches:
-            if not self._go_on() or not self._in_process(runner, batch):
-                break
-
-    def _go_on(self) -> bool:
-        """Wait until the machine is quiet enough; False when the run was asked to stop."""
-        wait_for_quiet(self.config.limits.max_load, self.context.state.directory, self.should_stop)
-        self.outcomes.report.interrupted |= self.should_stop()
-        return not self.outcomes.report.interrupted
-
-    def _in_process(self, runner: BatchRunner, batch: Sequence[Job]) -> bool:
-        accounts, begun = [job.enrollment for job in batch], time.monotonic()
-        progress, number = self.outcomes.progress, -batch[0].enrollment.id
-        rest = any(job.rest for job in batch)
-        # Should this process be killed, the next run reads these in a worker.
-        self.outcomes.suspect([each.id for each in accounts])
-        progress.begin(number, [each.username for each in accounts])
-
-        def note() -> None:
-            self.context.state.marks.save(runner.marks)
-            runner.marks.clear()
-            self.outcomes.note()
-
-        runner.on_commit = note
-        runner.on_read = lambda records: progress.take(number, records)
-        try:
-            with self.own.joined(accounts, self.targets, rest=rest) as runner.targets:
-                runner.run(batch)
-            note()
-        except Exception:
-            self.outcomes.absolve([each.id for each in accounts])
-            raise
-        finally:
-            progress.finish(number)
-        self.outcomes.absolve([each.id for each in accounts])
-        self.sizing.took(time.monotonic() - begun)
-        self.outcomes.report.interrupted |= runner.interrupted
-        return not runner.interrupted
-
-    def _in_workers(self, workers: Dispatch, batches: Iterable[list[Job]]) -> None:
-        """Hand batches to the workers; what they have in hand may outlast a page."""
-        for batch in batches:
-            if not self._go_on():
-                break
-            if self.selection.part:
-                self._refuse_part(batch)
-            else:
-                workers.submit(batch)
-
-    def _after_deaths(self) -> None:
-        """Read accounts alone whose worker died, or that ended one before: one is to blame."""
-        workers = self.workers
-        if workers is None:
-            return
-        workers.drain()
-        unstarted, workers.unstarted = [job for job, _ in workers.unstarted], []
-        self._here([job] for job in unstarted)
-        died, workers.died = [job for job, _ in workers.died], []
-        if self.selection.part:
-            self._refuse_part(self.alone)
-            return
-        for job in (*died, *self.alone):
-            if not self._go_on():
-                return
-            workers.alone(job)
-
-    def _refuse_part(self, jobs: Sequence[Job]) -> None:
-        for job in jobs:
-            name = job.account.username
-            error = AccountError(
-                f"A process that read {name} died, and parts are not read in one of their own.",
-                hint=f"Back it up whole first: `vaultd backup {name}`.",
-            )
-            self.outcomes.done(None, account_report(name, error, ()))

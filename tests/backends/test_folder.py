@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -253,3 +254,14 @@ def test_only_the_owner_may_look(backend: FolderBackend, root: Path) -> None:
     assert root.stat().st_mode & 0o777 == 0o700
     assert (root / "v").stat().st_mode & 0o777 == 0o700
     assert (root / "v" / "one").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_listing_holds_little_more_than_names(backend: FolderBackend, root: Path) -> None:
+    put(backend, "v/one", b"x")
+    for number in range(5_000):
+        (root / "v" / f"{number:064x}").touch()
+    tracemalloc.start()
+    assert sum(1 for _ in backend.list()) == 5_001
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 400 * 5_000

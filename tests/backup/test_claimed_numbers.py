@@ -10,7 +10,7 @@ import pytest
 from tests.backup.test_run import archives
 from tests.backup.world import POD_KEY, World
 from vaultd.backends.memory import MemoryBackend
-from vaultd.errors import PlaceError
+from vaultd.errors import DamageError, PlaceError
 from vaultd.keys import PodKey, Secrets
 from vaultd.vault import listing
 from vaultd.vault.header import Header, Wrapped, encode_header
@@ -123,6 +123,22 @@ def test_what_headers_of_others_claim_to_need_is_told_as_ranges_and_takes_no_mem
     assert gap.sentence.startswith("Archives 5000000000, 5000000002, ")
     assert "and 980 more" in gap.sentence
     assert len(gap.sentence) < 1000
+
+
+def test_names_of_archives_cost_little_memory_each() -> None:
+    secrets, number = Secrets.from_secret(b"alice..........."), 20_000
+    vault_id = secrets.recipient.vault_id
+    names = {f"{vault_id}/{each:010d}-{each:064x}": 9 for each in range(1, number + 1)}
+
+    def junk(name: str, _size: int) -> Header:
+        raise DamageError(f"{name} is junk.")
+
+    tracemalloc.start()
+    vault = listing.arrange(vault_id, names, junk)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(vault.entries) == number
+    assert peak < 400 * number
 
 
 def test_a_place_that_lists_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from itertools import islice
+from itertools import groupby, islice
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -19,6 +20,7 @@ MAX_OBJECTS: Final = 500_000  # of one vault: ten years of days and half a milli
 MAX_PROBLEMS: Final = 1_000
 _WHOLE: Final = 16  # forks of the newest archive of which all is kept
 _SHOWN: Final = 20
+_sequence: Final = attrgetter("sequence")
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -164,10 +166,9 @@ def _header(
 
 
 def _check_chain(listing: VaultListing, newest: Iterable[int]) -> None:
-    by_sequence: dict[int, list[Entry]] = {}
-    for entry in listing.entries:
-        by_sequence.setdefault(entry.sequence, []).append(entry)
-    for sequence, found in by_sequence.items():
+    # Archives stand in order, so that a look at neighbours is enough: a place may list very many.
+    for sequence, group in groupby(listing.entries, _sequence):
+        found = list(group)
         if len(found) > 1:
             listing.note(
                 Problem(
@@ -177,12 +178,14 @@ def _check_chain(listing: VaultListing, newest: Iterable[int]) -> None:
                     "or an old state was put back. Each of them still restores.",
                 )
             )
-    hashes = {sequence: {each.hash for each in found} for sequence, found in by_sequence.items()}
-    for entry in listing.entries:
-        if entry.header is None or entry.header.previous is None:
-            continue
-        before = hashes.get(entry.sequence - 1)
-        if before and entry.header.previous not in before:
+    before: tuple[int, set[bytes]] = (0, set())
+    for sequence, group in groupby(listing.entries, _sequence):
+        found = list(group)
+        for entry in found if before[0] == sequence - 1 and before[1] else ():
+            if entry.header is None or (
+                entry.header.previous is None or entry.header.previous in before[1]
+            ):
+                continue
             listing.note(
                 Problem(
                     "chain",
@@ -191,9 +194,11 @@ def _check_chain(listing: VaultListing, newest: Iterable[int]) -> None:
                     f"{entry.sequence - 1} that is here; one of them was swapped.",
                 )
             )
+        before = (sequence, {each.hash for each in found})
+    there = {entry.sequence for entry in listing.entries}
     # Retention removes old points; what the newest stands on must be there.
     for entry in (listing.entries[position] for position in newest):
-        missing = missing_needs(entry, hashes)
+        missing = missing_needs(entry, there)
         if missing:
             one = len(missing) == 1
             listing.note(

@@ -235,22 +235,26 @@ class FolderBackend:
 
     def _walk(self, folder: str, name: str, prefix: str) -> Iterator[ObjectInfo]:
         try:
-            with os.scandir(folder) as scan:
-                entries = list(scan)
+            scan = os.scandir(folder)
         except _ABSENT:
             return  # no such prefix, or removed meanwhile
-        for entry in entries:
-            # What stands before it is a legal name already.
-            if not NAME_PART.fullmatch(entry.name):
-                continue
-            own = name + entry.name
-            if entry.is_dir(follow_symlinks=False):
-                own += "/"
-                if own.startswith(prefix) or prefix.startswith(own):
-                    yield from self._walk(entry.path, own, prefix)
-            elif own.startswith(prefix) and entry.is_file(follow_symlinks=False):
-                with suppress(FileNotFoundError):  # removed meanwhile
-                    yield ObjectInfo(own, entry.stat(follow_symlinks=False).st_size)
+        folders: list[tuple[str, str]] = []
+        # Entries are let go one by one: each keeps what was asked of it, many times its name.
+        with scan:
+            for entry in scan:
+                # What stands before it is a legal name already.
+                if not NAME_PART.fullmatch(entry.name):
+                    continue
+                own = name + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    own += "/"
+                    if own.startswith(prefix) or prefix.startswith(own):
+                        folders.append((entry.path, own))
+                elif own.startswith(prefix) and entry.is_file(follow_symlinks=False):
+                    with suppress(FileNotFoundError):  # removed meanwhile
+                        yield ObjectInfo(own, entry.stat(follow_symlinks=False).st_size)
+        for path, own in folders:
+            yield from self._walk(path, own, prefix)
 
     def delete(self, name: str) -> None:
         """Remove an object; see Backend.delete."""

@@ -6,7 +6,18 @@ import msgpack
 import pytest
 
 from vaultd.errors import DamageError
-from vaultd.records import MAX_DEPTH, check_stored, encode_body, encode_record, record_unpacker
+from vaultd.records import (
+    MAX_DEPTH,
+    MAX_MAP,
+    MAX_RECORD_BYTES,
+    MAX_VALUES,
+    Body,
+    check_stored,
+    encode_body,
+    encode_record,
+    is_readable,
+    record_unpacker,
+)
 
 
 def test_equal_bodies_are_equal_bytes_whatever_their_order() -> None:
@@ -54,3 +65,26 @@ def test_a_record_comes_back_from_its_bytes() -> None:
     first, second = (check_stored(value) for value in unpacker)
     assert (first.kind, first.id, first.body) == ("post", "é", {"text": "🌻"})
     assert second.body is None
+
+
+@pytest.mark.parametrize(
+    ("body", "fine"),
+    [
+        ({"a": [1] * (MAX_VALUES - 10)}, True),
+        ({"a": [1] * MAX_VALUES}, False),
+        ({"a": {str(number): 1 for number in range(MAX_MAP)}}, True),
+        ({"a": {str(number): 1 for number in range(MAX_MAP + 1)}}, False),
+        ({"a": "x" * (MAX_RECORD_BYTES // 2)}, True),
+        ({"a": "x" * MAX_RECORD_BYTES}, False),
+    ],
+)
+def test_what_is_written_is_what_a_reader_takes(body: Body, fine: bool) -> None:
+    wire = encode_record("post", "1", body)
+    assert is_readable(wire) is fine
+    unpacker = record_unpacker()
+    try:
+        unpacker.feed(wire)
+        taken = [check_stored(value) for value in unpacker]
+    except (ValueError, DamageError, msgpack.UnpackException):
+        taken = []
+    assert bool(taken) is fine

@@ -164,8 +164,22 @@ def merged(body: Body, more: Body) -> Body:
 
 
 def check_body(body: Body) -> None:
-    """Raise DamageError for a body that is nested too deeply or has a key that is not text."""
+    """Raise DamageError for a body that no reader would take: nested too deeply, with a key that
+    is not text, or of too many values."""
     _check_depth(body)
+
+
+def is_readable(wire: bytes) -> bool:
+    """Whether a reader takes a record that this process encoded, for its size and its values."""
+    if len(wire) <= MAX_MAP:
+        return True  # each value takes a byte at least
+    if len(wire) > MAX_RECORD_BYTES:
+        return False
+    try:
+        check_body(decode_record(wire)[2])
+    except DamageError:
+        return False
+    return True
 
 
 def check_stored(value: object) -> StoredRecord:
@@ -194,6 +208,8 @@ def _check_depth(value: object) -> None:
         for item in level:
             values: Iterable[object] = ()
             if isinstance(item, dict):
+                if len(item) > MAX_MAP:
+                    raise DamageError(f"A record in the archive has a map of {len(item):,} keys.")
                 if not (_TEXT.issuperset(map(type, item)) or _all_text(item)):
                     raise DamageError("A record in the archive has a map key that is not text.")
                 values = item.values()

@@ -22,6 +22,7 @@ from vaultd.records import (
     check_body,
     decode_record,
     encode_record,
+    is_readable,
     merged,
 )
 from vaultd.selection import Selection
@@ -202,8 +203,8 @@ class RecordDiff:
 
     def _look_at_all(self, records: Records) -> None:
         kind, wires = records.kind, records.wires
-        if max(map(len, wires), default=0) > MAX_RECORD_BYTES:
-            # One by one, so that only what is too large is left out.
+        if not all(map(is_readable, wires)):
+            # One by one, so that only what no reader would take is left out.
             for record in records.singly():
                 self.look(record)
             return

@@ -13,14 +13,13 @@ from vaultd.backup.checks.checks import open_source, open_targets
 from vaultd.backup.run.run import run_backup
 from vaultd.backup.upkeep.erasing import erase_old_vaults
 from vaultd.backup.user_targets.run_time import OwnPlaces
+from vaultd.cli.json_option import AS_JSON
 from vaultd.cli.output import emit_json, line, plural, remark, size
 from vaultd.cli.workplace import CONFIG, open_config, working_on
 from vaultd.config import Config
 from vaultd.errors import AccountsFailed, PlaceError, VaultdError
 from vaultd.keys import PodKey, Recipient
 from vaultd.state.store import State
-
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 
 
 def enroll_account(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from vaultd.cli.json_option import AS_JSON
 from vaultd.cli.output import emit_json, line, plural, size, styled
 from vaultd.demo.telling import Story, tell
 from vaultd.errors import DamageError, UsageError
@@ -24,7 +25,7 @@ from vaultd.errors import DamageError, UsageError
     help="Leave config, pod, vaults and kits in DIR, to go on by hand.",
 )
 @click.option("--config", "config_path", type=click.Path(path_type=Path), hidden=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@AS_JSON
 def demo(keep: Path | None, config_path: Path | None, as_json: bool) -> int:
     """Build a pod, back it up, lose it, and bring three accounts back."""
     directory = keep or Path(tempfile.mkdtemp(prefix="vaultd-demo-"))

@@ -12,12 +12,11 @@ import click
 
 from vaultd.backends.place_url import PlaceUrl, parse_place
 from vaultd.backup.copying import CopyReport, copy_place
+from vaultd.cli.json_option import AS_JSON
 from vaultd.cli.output import emit_json, is_live, line, plural, remark, say, size
 from vaultd.cli.place_option import PLACE, place_of
 from vaultd.cli.workplace import CONFIG
 from vaultd.errors import PlaceBusy, PlaceError, PlaceRefused, UsageError
-
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 
 
 @click.command("copy")

@@ -19,6 +19,7 @@ from vaultd.backup.run.progress import RunProgress
 from vaultd.backup.run.run import run_backup
 from vaultd.backup.target_trouble import by_target
 from vaultd.cli.commands.account import enroll_account, show_newcomers
+from vaultd.cli.json_option import AS_JSON
 from vaultd.cli.output import emit_json, line, plural, remark, size
 from vaultd.cli.progress import WAYS, Progress
 from vaultd.cli.selection_options import ONLY, SINCE, UNTIL
@@ -31,8 +32,6 @@ from vaultd.keys import PodKey
 from vaultd.selection import select
 from vaultd.sources.base import Source
 from vaultd.state.store import State
-
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 
 
 @click.command()

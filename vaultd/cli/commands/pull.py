@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from vaultd.cli.json_option import AS_JSON
 from vaultd.cli.kit_option import kit_option
 from vaultd.cli.output import emit_json, line, plural, remark, size
 from vaultd.cli.place_option import file_url, place_of
@@ -26,7 +27,7 @@ from vaultd.errors import AccountsFailed
     type=click.Path(path_type=Path, file_okay=False),
     help="What is remembered between pulls. [default: $XDG_STATE_HOME/vaultd/pull/VAULT]",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@AS_JSON
 def pull_command(
     export: Path,
     kit_source: str,

@@ -14,6 +14,7 @@ from vaultd.backends.trial import measure
 from vaultd.backup.accounts.enroll import RECOVERY_FILE, load_recovery
 from vaultd.backup.checks.checks import check_all
 from vaultd.cli.init_steps import folders, make_folder, missing, owner_to_be, write_config
+from vaultd.cli.json_option import AS_JSON
 from vaultd.cli.kit_option import kit_option, read_kit
 from vaultd.cli.output import emit_json, line, remark, say
 from vaultd.cli.privileges import work_as_owner
@@ -22,8 +23,6 @@ from vaultd.clock import now, rfc3339
 from vaultd.config import default_path
 from vaultd.errors import PlaceError
 from vaultd.keys import Kit, PodKey, Recipient, Secrets, generate_secret, kit, to_words
-
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 
 
 @click.command()

@@ -15,6 +15,7 @@ from vaultd.backup.metrics import metrics_text
 from vaultd.backup.status import AccountStatus, account_statuses, target_statuses
 from vaultd.backup.user_targets.failures import own_failures
 from vaultd.cli.commands.account import show_leaving
+from vaultd.cli.json_option import AS_JSON
 from vaultd.cli.output import emit_json, line, plural
 from vaultd.cli.workplace import CONFIG, open_config
 from vaultd.clock import now, parse_rfc3339
@@ -29,7 +30,7 @@ _FAILING: Final = 20  # failing accounts that are listed
 @click.option("--metrics", is_flag=True, help="Figures in Prometheus' text format instead.")
 @click.option("--all", "everybody", is_flag=True, help="A line for each account.")
 @CONFIG
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@AS_JSON
 def status(metrics: bool, everybody: bool, config_path: Path | None, as_json: bool) -> int:
     """Say what a podmin wants to know first: whether all is well, since when, and what is not."""
     config = open_config(config_path)

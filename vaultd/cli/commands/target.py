@@ -16,13 +16,13 @@ from vaultd.backup.user_targets.settings import (
     reseal_own_targets,
     set_own_target,
 )
+from vaultd.cli.json_option import AS_JSON
 from vaultd.cli.output import emit_json, line, plural, remark
 from vaultd.cli.workplace import CONFIG, open_config, working_on
 from vaultd.config import SECRETS, Config
 from vaultd.errors import UsageError
 from vaultd.state.store import State
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 _MOST = 64 * 1024
 _USUAL = {"s3": "secret_key", "dropbox": "refresh_token"}
 

@@ -12,14 +12,13 @@ from vaultd.backup.run.run import run_backup
 from vaultd.backup.upkeep.forget import ForgetReport, Forgotten, forget
 from vaultd.backup.upkeep.scrub import ScrubReport, scrub
 from vaultd.backup.user_targets.run_time import OwnPlaces
+from vaultd.cli.json_option import AS_JSON
 from vaultd.cli.output import emit_json, line, plural, remark, size
 from vaultd.cli.workplace import CONFIG, open_config, working_on
 from vaultd.config import percentage
 from vaultd.errors import DamageError, PlaceError
 from vaultd.keys import PodKey
 from vaultd.state.store import State
-
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 
 
 @click.command("forget")

@@ -442,3 +442,15 @@ def test_the_report_says_what_the_importer_changes_by_itself(tmp_path: Path) -> 
     assert f"'post {guid('secret')}" in notes
     assert "empty text in them" in notes
     assert guid("tagged") in reasons(report, Section.PASSED_OVER)
+
+
+def test_handles_and_hosts_that_no_pod_takes_reach_no_list_of_an_archive(tmp_path: Path) -> None:
+    odd = "e\0ve@fourth.example"
+    records = [
+        *account(),
+        person(odd, ties={"recipient_of": [guid("private")]}),
+        person("far@o\0dd.example", ties={"subscribed_to": [guid("open")]}, pod="o\0dd.example"),
+    ]
+    archive, _ = restore(records, tmp_path)
+    assert "\\u0000" not in json.dumps(archive)
+    assert posts_of(archive)["private"]["subscribed_users_ids"]

@@ -16,6 +16,7 @@ from vaultd.errors import DamageError
 from vaultd.fields import entity, flag, mapping, text, texts
 from vaultd.printable import printable
 from vaultd.records import Body, Json, StoredRecord
+from vaultd.restore import importer_rules as rules
 from vaultd.restore.archive import entities as diaspora_entities
 from vaultd.restore.archive import relayables as diaspora_relayables
 from vaultd.restore.archive import user as diaspora_user
@@ -163,7 +164,8 @@ class _Archive:
 
     def _authors(self) -> Iterator[str]:
         for handle, guid, key in self._writing.index.other_authors():
-            yield _json({"account_id": handle, "guid": guid, "public_key": key})
+            if rules.is_guid(guid) and rules.is_storable(key):
+                yield _json({"account_id": handle, "guid": guid, "public_key": key})
 
     def _made(self, kinds: Collection[str], make: _Maker) -> Iterator[str]:
         """Yield the JSON of each record of these kinds that the archive takes."""

@@ -180,7 +180,8 @@ def _status_message(writing: Writing, body: Body, guid: str, what: str) -> Body:
     else:
         known = texts(mapping(body, "row"), "subscribed_users_ids")
         people = writing.index.people_of(guid, texts(body, "aspects"))
-        out["subscribed_users_ids"] = list(dict.fromkeys([*known, *people]))
+        readers = dict.fromkeys([*known, *people])
+        out["subscribed_users_ids"] = [each for each in readers if rules.is_handle(each)]
     out["entity_type"] = "status_message"
     out["entity_data"] = made
     return out
@@ -190,6 +191,7 @@ def _pods(writing: Writing, body: Body, guid: str) -> list[Json]:
     known = texts(mapping(body, "row"), "subscribed_pods_uris")
     hosts = [*writing.index.contact_hosts(), *writing.index.hosts_tied_to(guid)]
     found = [*known, *(f"https://{host}" for host in hosts if host != writing.host)]
+    found = [uri for uri in found if rules.is_storable(uri)]
     # diaspora* writes other pods without a slash at the end and itself, always, with one.
     return [*dict.fromkeys(uri for uri in found if uri != writing.pod_url), writing.pod_url]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaultd.backup.pace import Pace
+from vaultd.backup.pace import PAUSED, Pace, wait_for_quiet
 
 
 @given(st.integers(1, 10**7), st.lists(st.integers(1, 300_000), min_size=1, max_size=8))
@@ -37,3 +39,27 @@ def test_a_slow_rate_is_served_in_small_pieces() -> None:
 def test_no_rate_costs_nothing() -> None:
     data = io.BytesIO(b"x")
     assert Pace(0).stream(data) is data
+
+
+def test_a_run_that_waits_says_once_for_what(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / PAUSED).touch()
+    loads, naps = [9.0, 9.0, 0.0], iter(range(9))
+
+    def nap(_: float) -> None:
+        if next(naps) == 2:
+            (tmp_path / PAUSED).unlink()
+
+    wait_for_quiet(2.0, tmp_path, lambda: False, load=lambda: loads.pop(0), sleep=nap)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Waiting: `vaultd pause` was said; `vaultd resume` lets the run go on.",
+        "Waiting: The load average is above limits.max_load (2).",
+    ]
+
+
+def test_a_run_that_need_not_wait_says_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wait_for_quiet(0.0, tmp_path, lambda: False)
+    assert not caplog.records

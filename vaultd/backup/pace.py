@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -13,6 +14,7 @@ from vaultd.backends.transport.watched_data import WatchedData
 
 PAUSED: Final = "paused"
 _NAP: Final = 2.0
+_log: Final = logging.getLogger(__name__)
 _STEP: Final = 64 * 1024
 _SMALLEST: Final = 1024
 _A_SECOND: Final = 16  # pieces: however slow, the streams of a run all go on every few seconds
@@ -70,8 +72,19 @@ def wait_for_quiet(
     load: Callable[[], float] = lambda: os.getloadavg()[0],
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Wait while the load average is above `max_load` (0: any) or `vaultd pause` was said."""
+    """Wait while the load average is above `max_load` (0: any) or `vaultd pause` was said.
+
+    Each reason is said once: a run that stands still looks like one that hangs.
+    """
+    told = ""
     while not should_stop():
-        if not (state / PAUSED).exists() and not (max_load and load() > max_load):
+        if (state / PAUSED).exists():
+            reason = "`vaultd pause` was said; `vaultd resume` lets the run go on."
+        elif max_load and load() > max_load:
+            reason = f"The load average is above limits.max_load ({max_load:g})."
+        else:
             return
+        if reason != told:
+            _log.warning("Waiting: %s", reason)
+            told = reason
         sleep(_NAP)

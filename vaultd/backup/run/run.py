@@ -209,7 +209,9 @@ class _Run:
         if moment is None:
             return None
         kinds = self.own.all_kinds(settings_hash(self.config, self.targets))
-        return hashlib.blake2b(moment + kinds).digest()
+        # What accounts read besides rows, as their fingerprints do.
+        url = self.config.pod.url.encode()
+        return hashlib.blake2b(moment + kinds + url).digest()
 
     def _nothing_was_written(self, watermark: bytes | None) -> bool:
         """Tell whether the whole database is as it was when every account was up to date."""

@@ -60,3 +60,13 @@ def test_check_names_a_wrong_address_and_a_wrong_folder(pod: Path) -> None:
     assert "@elsewhere.example" in bad["pod.url"]
     assert "newest pictures" in bad["uploads"]
     shutil.rmtree(other)
+
+
+def test_a_run_says_that_the_config_is_another_pods(pod: Path) -> None:
+    config = ("--config", str(pod / "config.toml"))
+    fine = vaultd("backup", *config)
+    assert "Set pod." not in fine.stderr
+    other = vaultd("backup", *config, more={"VAULTD_POD_URL": "https://other.example"})
+    assert "Set pod.url" in other.stderr
+    nowhere = vaultd("backup", *config, more={"VAULTD_POD_UPLOADS": str(pod / "nowhere")})
+    assert "is not a folder" in nowhere.stderr

@@ -45,3 +45,4 @@ def test_the_newest_of_two_vaults_comes_back_with_the_words_and_the_pod_key(
     stranger = vaultd("archives", "--kit", "-", "--from", place, "--account", "nobody", stdin=words)
     assert stranger.returncode == 2
     assert "bruno@pod.example" in stranger.stderr
+    assert "no vault of 'nobody'" in stranger.stderr

@@ -16,7 +16,7 @@ from vaultd.backup.accounts.enroll import RECOVERY_FILE, load_recovery
 from vaultd.backup.accounts.newcomers import count_sentence, names_not_enrolled
 from vaultd.backup.accounts.sharing import shared_sentence
 from vaultd.backup.checks.open_secrets import open_secrets
-from vaultd.backup.checks.pod_signs import missing_pictures, wrong_url
+from vaultd.backup.checks.pod_signs import missing_pictures, no_folder, wrong_url
 from vaultd.backup.room import Room
 from vaultd.backup.user_targets.settings import open_own_target
 from vaultd.clock import now, rfc3339
@@ -119,8 +119,7 @@ def _uploads(config: Config) -> list[Check]:
             Check(
                 "uploads",
                 False,
-                f"{images} is not a folder; photos would be missing. Set pod.uploads to the pod's "
-                "public/uploads.",
+                no_folder(images),
                 2,
             )
         ]

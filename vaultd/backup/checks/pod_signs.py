@@ -6,11 +6,28 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from vaultd.config import Config
 from vaultd.sizes import plural
+from vaultd.sources.diaspora import DiasporaSource
 from vaultd.sources.diaspora.signs import Signs
 
 _FEW: Final = 3
 _PORTS: Final = {"http": 80, "https": 443}
+
+
+def doubts(config: Config, source: DiasporaSource) -> list[str]:
+    """Return what says that `pod.url` or `pod.uploads` are another pod's; raises DatabaseError."""
+    signs, images = source.signs(), Path(config.pod.uploads) / "images"
+    missing = missing_pictures(images, signs) if images.is_dir() else no_folder(images)
+    return [each for each in (wrong_url(config.pod.url, signs), missing) if each]
+
+
+def no_folder(images: Path) -> str:
+    """Say that the folder of pictures is none."""
+    return (
+        f"{images} is not a folder; photos would be missing. Set pod.uploads to the pod's "
+        "public/uploads."
+    )
 
 
 def wrong_url(url: str, signs: Signs) -> str:

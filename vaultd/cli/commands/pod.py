@@ -11,6 +11,7 @@ from vaultd.backends.base import Backend
 from vaultd.backup.accounts.enroll import enroll_all, load_recovery
 from vaultd.backup.accounts.newcomers import Newcomers, welcome
 from vaultd.backup.checks.checks import open_source, open_targets
+from vaultd.backup.checks.pod_signs import doubts
 from vaultd.backup.metrics import write_metrics
 from vaultd.backup.pace import PAUSED
 from vaultd.backup.report import AccountReport, RunReport
@@ -135,6 +136,8 @@ def backup(
         open_pool(config) as pool,
     ):
         state, source, targets = State(state_path), open_source(config), open_targets(config)
+        for doubt in doubts(config, source):
+            remark(doubt)
         newcomers = _welcome(config, state, source, targets) if not users else Newcomers()
         where = RunProgress(len(set(users)) or state.enrolled())
         with Progress(way, where):

@@ -84,7 +84,7 @@ def open_account(
     if vault_id is not None:
         chosen = [e for e in chosen if e.vault_id == vault_id]
     if account is None or not chosen:
-        raise _say_which(opened.found.values(), vault_id if account is not None else None)
+        raise _say_which(opened.found.values(), account, vault_id)
     candidates = _Candidates(place, pods, own)
     for each in chosen:
         candidates.add(each)
@@ -117,8 +117,10 @@ def _must_be_vault(vault: Vault, vault_id: str | None) -> None:
         )
 
 
-def _say_which(found: Collection[Escrowed], vault_id: str | None) -> UsageError:
-    if vault_id is not None:
+def _say_which(
+    found: Collection[Escrowed], account: str | None, vault_id: str | None
+) -> UsageError:
+    if account is not None and vault_id is not None:
         return UsageError(
             f"The podmin's recovery key opens no vault {vault_id[:80]!r} of that account here.",
             hint="`vaultd archives` with --account says which vaults there are.",
@@ -126,6 +128,12 @@ def _say_which(found: Collection[Escrowed], vault_id: str | None) -> UsageError:
     accounts = sorted({each.account for each in found})
     known = ", ".join(accounts[:_SHOWN]) + (", …" if len(accounts) > _SHOWN else "")
     count = "one account" if len(accounts) == 1 else f"{len(accounts)} accounts"
+    if account is not None:
+        return UsageError(
+            f"The podmin's recovery key opens no vault of {account[:80]!r} here; it opens {count} "
+            f"({known}).",
+            hint="Users with a kit of their own open their vaults themselves.",
+        )
     return UsageError(
         f"This is the podmin's recovery key, and it opens {count} here ({known}).",
         hint="Say which with --account USER.",

@@ -155,10 +155,9 @@ def test_rows_that_break_every_habit_end_no_restore(
     realpods: Path,
     tmp_path: Path,
     postgres_server: Server,
-    realpod: Callable[[str], str],
 ) -> None:
-    name = realpod("o1").split("/")[3].split("?")[0]
-    run_sql(postgres_server, "postgres", f"create database nasty template {name}".encode())
+    run_sql(postgres_server, "postgres", b"create database nasty")
+    run_sql(postgres_server, "nasty", gzip.decompress((realpods / "o1.sql.gz").read_bytes()))
     run_sql(postgres_server, "nasty", (realpods / "nasty.sql").read_bytes(), on_error="0")
     pictures = Path(backup.configs[0].pod.uploads or "")
     config = Backup.configure(tmp_path, postgres_url_of(postgres_server, "nasty"), pictures)
